@@ -1,0 +1,57 @@
+/*
+ * worker.h: the skeleton of every worker process. A worker supplies hooks; its main() is one call.
+ * Runs in: every worker.     Owns: loop, config section, planes, control channel (fd 3), beats, exit code.
+ * Never: product logic.
+ * Tested in: tests/unit/runtime/, and by every scenario
+ */
+#ifndef TENAZA_WORKERS_RUNTIME_WORKER_H
+#define TENAZA_WORKERS_RUNTIME_WORKER_H
+
+#include "common/attrs.h"
+#include "common/conf.h"
+#include "common/loop.h"
+#include "workers/runtime/plane_bus.h"
+#include "workers/runtime/plane_store.h"
+
+struct worker;
+
+enum worker_planes { PLANES_NONE, PLANES_BOTH };
+
+struct worker_ops {
+    const char *kind; /* as in workers.def */
+    enum worker_planes planes;
+    /* Config is read; planes are connecting. Set everything up; call worker_ready when useful. 0 or an exit
+     * code of err.h after worker_fail. */
+    int (*init)(struct worker *w) ATTR_NODISCARD;
+    /* Take no new work; call worker_drained when nothing is in progress. NULL: drained at once. */
+    void (*drain)(struct worker *w, int64_t within_ms);
+    /* The loop has ended; free everything (leaks are errors in sanitizer builds). */
+    void (*stop)(struct worker *w);
+    /* store and bus: registry of live peers, fed by the supervisor. NULL elsewhere. */
+    void (*peer)(struct worker *w, bool up, const char *name, uint64_t inc, int32_t pid);
+};
+
+/* Reads --name NAME --inc N, fd 3 to 6, runs the loop, returns the exit code. */
+int worker_main(int argc, char **argv, const struct worker_ops *ops);
+
+struct loop *worker_loop(struct worker *w);
+const struct conf *worker_conf(struct worker *w);
+const char *worker_name(struct worker *w);      /* "agent-1", "irc/default" */
+uint64_t worker_inc(struct worker *w);
+const char *worker_run_dir(struct worker *w);   /* config item run.dir */
+const char *worker_state_dir(struct worker *w); /* config item state.dir */
+struct plane_store *worker_store(struct worker *w); /* NULL with PLANES_NONE */
+struct plane_bus *worker_bus(struct worker *w);
+void *worker_ctx(struct worker *w); /* the worker's own state */
+void worker_set_ctx(struct worker *w, void *ctx);
+
+void worker_ready(struct worker *w); /* once; later calls do nothing */
+void worker_drained(struct worker *w);
+/* Shown in `tenaza status` next to the worker. */
+void worker_status(struct worker *w, const char *fmt, ...) ATTR_PRINTF(2, 3);
+/* Something the operator must know. */
+void worker_alarm(struct worker *w, const char *fmt, ...) ATTR_PRINTF(2, 3);
+/* Ends the process with this exit code after telling the supervisor why. */
+void worker_fail(struct worker *w, int exit_code, const char *fmt, ...) ATTR_PRINTF(3, 4);
+
+#endif
