@@ -38,11 +38,12 @@ int evzmq_router(struct loop *l, const char *endpoint, evzmq_recv_fn *fn, void *
                  struct evzmq **out) ATTR_NODISCARD;
 int evzmq_dealer(struct loop *l, const char *endpoint, const char *id, int linger_ms,
                  evzmq_recv_fn *fn, void *ctx, struct evzmq **out) ATTR_NODISCARD;
-void evzmq_free(struct evzmq *z);
-/* At most `max` messages or `max_us` microseconds per turn (default 256 / 2000), then fn. */
+void evzmq_free(struct evzmq *z); /* allowed inside its own callbacks */
+/* At most `max` messages or `max_us` microseconds per turn (0: 256 / 2000), then fn once. Without this
+ * call: 64 messages, 2000 us. */
 void evzmq_set_batch(struct evzmq *z, unsigned max, int64_t max_us, evzmq_batch_fn *fn);
 /* Sends [peer][header][body]; peer is empty on a DEALER. ERR_GONE: no such peer; ERR_BUSY: peer's queue
- * is full; both without side effects. */
+ * is full; ERR_TOOBIG: header and body together over EVZMQ_MAX_MSG; all without side effects. */
 int evzmq_send(struct evzmq *z, sv peer, sv header, sv body) ATTR_NODISCARD;
 
 #endif

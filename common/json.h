@@ -14,6 +14,9 @@
 #include "common/buf.h"
 #include "common/sv.h"
 
+/* Arrays and objects inside each other; our own messages need fewer than ten. */
+#define JSON_DEPTH_MAX 128
+
 /* NULL on error; err (may be NULL, cap bytes) gets "line 1 column 5: ...". Any JSON value is accepted. */
 json_t *json_parse(sv text, char *err, size_t cap);
 bool json_print(struct buf *dst, const json_t *v);        /* compact, keys in insertion order */

@@ -15,12 +15,14 @@
 struct loop;
 
 struct loop *loop_new(void);
-void loop_free(struct loop *l);
+void loop_free(struct loop *l); /* runs the deferred calls that still wait */
 struct ev_loop *loop_ev(struct loop *l);
 void loop_run(struct loop *l);  /* until loop_stop */
 void loop_stop(struct loop *l);
 /* Runs fn(ctx) once after the current callbacks, before the next sleep. */
 void loop_defer(struct loop *l, void (*fn)(void *ctx), void *ctx);
+/* Forgets every waiting call of this pair; an owner that goes away calls it. */
+void loop_defer_cancel(struct loop *l, void (*fn)(void *ctx), void *ctx);
 /* Worst delay of the 1 s probe timer since the last call, in ms. */
 uint32_t loop_lag_ms(struct loop *l);
 
