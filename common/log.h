@@ -31,7 +31,7 @@ bool log_level_parse(const char *text, enum log_level *out);
 /* Extra copy of each line, for the flight recorder; may be NULL. */
 extern void (*log_tap)(const char *line, size_t n);
 
-/* At most 10 lines a second per call site; what was left out is counted on the next line. */
+/* At most 10 lines a second per call site; what was left out is counted on the next line. NULL: no limit. */
 struct log_site {
     int64_t window_ms;
     uint32_t count, dropped;
