@@ -52,7 +52,8 @@ static void send_hello(void *ctx)
     if (wire_encode(MSG_HELLO, &h, &k->body, NULL) == OK) {
         /* rid 0 is HELLO's; requests of the planes count from 1. A full queue holds HELLOs already. */
         struct envelope e = {.type = MSG_HELLO, .flags = ENV_REQUEST};
-        (void)link_send(k, &e, buf_view(&k->body));
+        int rc = link_send(k, &e, buf_view(&k->body));
+        UNUSED(rc);
     }
     if (k->asked_ms == 0) {
         k->asked_ms = now;

@@ -1,0 +1,397 @@
+/*
+ * worker_main.c: the skeleton of every worker process.
+ * Runs in: every worker.     Owns: loop, config section, planes, control channel (fd 3), beats, exit code.
+ * Never: product logic.
+ * Tested in: tests/unit/runtime/test_worker.c, and by every scenario
+ */
+#include "workers/runtime/worker.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "proto/control.h"
+#include "workers/runtime/ctl.h"
+#include "workers/runtime/lastwords.h"
+
+enum {
+    BEAT_MS = 5000,         /* architecture.md 8.3 */
+    TERM_DRAIN_MS = 2000,   /* SIGTERM without a DRAIN before it */
+    SECTION_MAX = 4 << 20,  /* bytes of the config section */
+};
+
+struct worker {
+    const struct worker_ops *ops;
+    char name[128];
+    uint64_t inc;
+    struct loop *loop;
+    struct conf conf;
+    struct ctl *ctl;
+    struct plane_store *store;
+    struct plane_bus *bus;
+    void *ctx;
+    struct loop_timer beat, drain_timer;
+    ev_signal term;
+    char status[512];
+    bool ready, draining, drained, ending, orphan;
+    int exit_code;
+};
+
+/* ---- what workers call ----------------------------------------------------------------------------- */
+
+struct loop *worker_loop(struct worker *w)
+{
+    return w->loop;
+}
+
+const struct conf *worker_conf(struct worker *w)
+{
+    return &w->conf;
+}
+
+const char *worker_name(struct worker *w)
+{
+    return w->name;
+}
+
+uint64_t worker_inc(struct worker *w)
+{
+    return w->inc;
+}
+
+const char *worker_run_dir(struct worker *w)
+{
+    return conf_str(&w->conf, "run.dir", "");
+}
+
+const char *worker_state_dir(struct worker *w)
+{
+    return conf_str(&w->conf, "state.dir", "");
+}
+
+struct plane_store *worker_store(struct worker *w)
+{
+    return w->store;
+}
+
+struct plane_bus *worker_bus(struct worker *w)
+{
+    return w->bus;
+}
+
+void *worker_ctx(struct worker *w)
+{
+    return w->ctx;
+}
+
+void worker_set_ctx(struct worker *w, void *ctx)
+{
+    w->ctx = ctx;
+}
+
+static void end(struct worker *w, int exit_code)
+{
+    if (!w->ending) {
+        w->ending = true;
+        w->exit_code = exit_code;
+        loop_stop(w->loop);
+    }
+}
+
+void worker_ready(struct worker *w)
+{
+    if (!w->ready) {
+        w->ready = true;
+        ctl_say(w->ctl, CTL_READY, 0, NULL);
+    }
+}
+
+void worker_drained(struct worker *w)
+{
+    if (!w->drained) {
+        w->drained = true;
+        ctl_say(w->ctl, CTL_DRAINED, 0, NULL);
+        end(w, 0);
+    }
+}
+
+/* Formats into text[512]; cut where it does not fit. */
+#define FORMAT(text, fmt)                                                                          \
+    do {                                                                                           \
+        va_list ap_;                                                                               \
+        va_start(ap_, fmt);                                                                        \
+        (void)vsnprintf(text, sizeof text, fmt, ap_);                                              \
+        va_end(ap_);                                                                               \
+    } while (0)
+
+void worker_status(struct worker *w, const char *fmt, ...)
+{
+    char text[sizeof w->status];
+    FORMAT(text, fmt);
+    if (strcmp(text, w->status) != 0) {
+        memcpy(w->status, text, sizeof text);
+        ctl_say(w->ctl, CTL_STATUS, 0, text);
+    }
+}
+
+void worker_alarm(struct worker *w, const char *fmt, ...)
+{
+    char text[512];
+    FORMAT(text, fmt);
+    log_error("%s", text);
+    ctl_say(w->ctl, CTL_ALARM, 0, text);
+}
+
+void worker_fail(struct worker *w, int exit_code, const char *fmt, ...)
+{
+    char text[512];
+    FORMAT(text, fmt);
+    log_error("%s", text);
+    ctl_say(w->ctl, CTL_FAIL, (uint64_t)exit_code, text);
+    end(w, exit_code);
+}
+
+/* ---- supervisor and signals ------------------------------------------------------------------------ */
+
+static void on_drain_late(void *ctx)
+{
+    struct worker *w = ctx;
+    log_warn("not drained in time: leaving what is in progress to its successor");
+    end(w, 0);
+}
+
+static void drain(struct worker *w, int64_t within_ms)
+{
+    if (w->draining) {
+        return;
+    }
+    w->draining = true;
+    log_debug("draining within %" PRId64 " ms", within_ms);
+    loop_timer_start(&w->drain_timer, within_ms);
+    if (w->ops->drain) {
+        w->ops->drain(w, within_ms);
+    } else {
+        worker_drained(w);
+    }
+}
+
+static void on_term(struct ev_loop *ev, ev_signal *s, int revents)
+{
+    struct worker *w = s->data;
+    UNUSED(ev);
+    UNUSED(revents);
+    if (w->draining) {
+        loop_timer_start(&w->drain_timer, TERM_DRAIN_MS);
+    } else {
+        drain(w, TERM_DRAIN_MS);
+    }
+}
+
+static void on_beat(void *ctx)
+{
+    struct worker *w = ctx;
+    ctl_say(w->ctl, CTL_BEAT, loop_lag_ms(w->loop), NULL);
+    loop_timer_start(&w->beat, BEAT_MS);
+}
+
+static void on_packet(void *ctx, const struct ctl_packet *p, int fd_got)
+{
+    struct worker *w = ctx;
+    if (!p) {
+        w->orphan = true; /* the supervisor is gone: end at once, nobody will drain us */
+        end(w, 0);
+        return;
+    }
+    fd_close(&fd_got);
+    switch ((enum ctl_type)p->type) {
+    case CTL_DRAIN:
+        drain(w, p->num < INT32_MAX ? (int64_t)p->num : INT32_MAX);
+        break;
+    case CTL_PEER_UP:
+    case CTL_PEER_GONE:
+        if (w->ops->peer) {
+            w->ops->peer(w, p->type == CTL_PEER_UP, p->name, p->num, p->pid);
+        }
+        break;
+    case CTL_LOG_LEVEL:
+        if (p->num <= LOG_L_TRACE) {
+            log_set_level((enum log_level)p->num);
+        }
+        break;
+    case CTL_CONFIG:
+        log_warn("a changed configuration takes effect at the next start of this worker");
+        break;
+    case CTL_HELLO:
+    case CTL_READY:
+    case CTL_BEAT:
+    case CTL_STATUS:
+    case CTL_DRAINED:
+    case CTL_FAIL:
+    case CTL_ALARM:
+    default:
+        log_warn("the supervisor sent %s, which only workers send", ctl_name(p->type));
+        break;
+    }
+}
+
+/* ---- start ----------------------------------------------------------------------------------------- */
+
+/* Names go into routing ids, paths of log lines and JSON: keep them plain. */
+static bool name_ok(const char *s)
+{
+    size_t n = strlen(s);
+    return n > 0 && n < sizeof((struct worker *)0)->name &&
+           strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./@+:") == n;
+}
+
+static bool arguments(struct worker *w, int argc, char **argv)
+{
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--name") == 0 && name_ok(argv[i + 1])) {
+            (void)sv_copy(w->name, sizeof w->name, sv_of(argv[i + 1]));
+        } else if (strcmp(argv[i], "--inc") != 0 || !sv_u64(sv_of(argv[i + 1]), &w->inc)) {
+            return false;
+        }
+    }
+    return argc % 2 == 1 && w->name[0] != 0 && w->inc > 0;
+}
+
+static void ignore(int sig)
+{
+    struct sigaction sa = {.sa_handler = SIG_IGN};
+    (void)sigemptyset(&sa.sa_mask);
+    (void)sigaction(sig, &sa, NULL);
+}
+
+static bool is_control_socket(int fd)
+{
+    int type = 0;
+    socklen_t n = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_SEQPACKET;
+}
+
+static bool read_section(struct worker *w)
+{
+    int fd = CONF_FD;
+    struct buf b = BUF_INIT(SECTION_MAX);
+    bool ok = lseek(fd, 0, SEEK_SET) == 0 && fd_read_all(fd, &b) == OK &&
+              conf_decode(buf_view(&b), &w->conf) == OK;
+    if (b.n > 0) {
+        explicit_bzero(b.p, b.n); /* secrets */
+    }
+    buf_free(&b);
+    fd_close(&fd);
+    return ok;
+}
+
+static void start_log(struct worker *w)
+{
+    bool journal = strcmp(conf_str(&w->conf, "log.style", "plain"), "journal") == 0;
+    bool have_file = fcntl(LOG_FD, F_SETFD, FD_CLOEXEC) == 0;
+    log_init(w->name, w->inc, journal ? LOG_STYLE_JOURNAL : LOG_STYLE_PLAIN, have_file ? LOG_FD : -1);
+    enum log_level level;
+    if (log_level_parse(conf_str(&w->conf, "log.level", "info"), &level)) {
+        log_set_level(level);
+    }
+    lastwords_install(w->name, w->inc, have_file ? LOG_FD : -1);
+    lastwords_tell(CTL_FD);
+}
+
+/* "ipc://<run.dir>/<file>"; too long a path would be cut by the kernel (trap: 107 bytes). */
+static void endpoint(struct worker *w, const char *file, char *dst, size_t cap)
+{
+    int n = snprintf(dst, cap, "ipc://%s/%s", worker_run_dir(w), file);
+    struct sockaddr_un un;
+    if (n < 0 || (size_t)n >= cap || (size_t)n - strlen("ipc://") >= sizeof un.sun_path) {
+        die(EXIT_CONFIG, "run.dir is too long for a socket below it: %s", worker_run_dir(w));
+    }
+}
+
+static void connect_planes(struct worker *w)
+{
+    char to[160];
+    endpoint(w, "store.sock", to, sizeof to);
+    w->store = plane_store_new(w->loop, to, w->name, w->inc);
+    endpoint(w, "bus.sock", to, sizeof to);
+    w->bus = plane_bus_new(w->loop, to, w->name, w->inc);
+}
+
+static void start(struct worker *w)
+{
+    w->loop = loop_new();
+    loop_timer_init(&w->beat, w->loop, on_beat, w);
+    loop_timer_init(&w->drain_timer, w->loop, on_drain_late, w);
+    (void)fcntl(CTL_FD, F_SETFD, FD_CLOEXEC);
+    w->ctl = ctl_new(w->loop, CTL_FD, on_packet, w);
+    ev_signal_init(&w->term, on_term, SIGTERM);
+    w->term.data = w;
+    ev_signal_start(loop_ev(w->loop), &w->term);
+    ctl_say(w->ctl, CTL_HELLO, (uint64_t)getpid(), TENAZA_VERSION);
+    if (w->ops->planes == PLANES_BOTH) {
+        connect_planes(w);
+    }
+}
+
+static void finish(struct worker *w)
+{
+    if (w->ops->stop) {
+        w->ops->stop(w);
+    }
+    plane_bus_free(w->bus);
+    plane_store_free(w->store);
+    loop_timer_stop(&w->beat);
+    loop_timer_stop(&w->drain_timer);
+    ev_signal_stop(loop_ev(w->loop), &w->term);
+    lastwords_tell(-1);
+    ctl_free(w->ctl);
+    loop_free(w->loop);
+    conf_free(&w->conf);
+}
+
+int worker_main(int argc, char **argv, const struct worker_ops *ops)
+{
+    static struct worker worker;
+    struct worker *w = &worker;
+    w->ops = ops;
+    if (!arguments(w, argc, argv) || !is_control_socket(CTL_FD)) {
+        (void)fprintf(stderr, "tenaza-%s is started by tenaza-supervisor, not by hand; see `tenaza run`\n",
+                      ops->kind);
+        return EXIT_USAGE;
+    }
+    ignore(SIGPIPE);
+    ignore(SIGINT); /* Ctrl-C reaches the whole terminal group; the supervisor decides what it means */
+    ignore(SIGHUP);
+    bool section = read_section(w);
+    start_log(w);
+    if (!section) {
+        die(EXIT_USAGE, "the config section on descriptor %d cannot be read", CONF_FD);
+    }
+    start(w);
+    int rc = ops->init(w);
+    if (rc != 0) {
+        end(w, rc);
+    }
+    if (!w->ending) {
+        on_beat(w);
+        ctl_drain(w->ctl);
+    }
+    if (!w->ending) {
+        loop_run(w->loop);
+    }
+    finish(w);
+    if (w->orphan) {
+        _exit(0); /* not through the lingering of sockets: nobody is left to talk to */
+    }
+    return w->exit_code;
+}
