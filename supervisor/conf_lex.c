@@ -1,0 +1,142 @@
+/*
+ * conf_lex.c: a lexer of just enough of libconfig's syntax to see its numbers as they were written.
+ * Runs in: supervisor, command line.     Owns: nothing.
+ * Never: parses more than numbers, strings and comments.
+ * Tested in: tests/unit/supervisor/test_conf_lex.c
+ */
+#include "supervisor/conf_lex.h"
+
+#include <stdio.h>
+
+/* libconfig 1.5 wraps silently: 3000000000 becomes -1294967296, 0xffffffff becomes -1. */
+#define INT32_TOP 2147483647u
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_name_start(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '*';
+}
+
+static bool is_name(char c)
+{
+    return is_name_start(c) || is_digit(c) || c == '-' || c == '_';
+}
+
+static char at(sv t, size_t i)
+{
+    return i < t.n ? t.p[i] : '\0';
+}
+
+/* Index behind the string, comment or name that starts at i; i itself when none does. */
+static size_t skip_token(sv t, size_t i)
+{
+    char c = at(t, i);
+    char next = at(t, i + 1);
+
+    if (c == '"') {
+        for (i++; i < t.n && t.p[i] != '"'; i++) {
+            i += t.p[i] == '\\' ? 1 : 0;
+        }
+        return i + 1;
+    }
+    if (c == '#' || (c == '/' && next == '/')) {
+        while (i < t.n && t.p[i] != '\n') {
+            i++;
+        }
+        return i;
+    }
+    if (c == '/' && next == '*') {
+        for (i += 2; i < t.n && !(t.p[i] == '*' && at(t, i + 1) == '/'); i++) {
+        }
+        return i + 2;
+    }
+    while (is_name_start(c) && is_name(at(t, i))) {
+        i++;
+    }
+    return i;
+}
+
+static bool hex_fits(sv digits, bool wide)
+{
+    while (digits.n > 1 && digits.p[0] == '0') {
+        digits = sv_sub(digits, 1, digits.n - 1);
+    }
+    if (wide) {
+        return digits.n < 16 || (digits.n == 16 && digits.p[0] <= '7');
+    }
+    return digits.n < 8 || (digits.n == 8 && digits.p[0] <= '7');
+}
+
+/* What is wrong with the number `s` (without sign); NULL: nothing. */
+static const char *number_fault(sv s)
+{
+    bool wide = false;
+    uint64_t v;
+
+    while (s.n > 0 && s.p[s.n - 1] == 'L') {
+        wide = true;
+        s.n--;
+    }
+    if (s.n > 2 && s.p[0] == '0' && (s.p[1] | 0x20) == 'x') {
+        return hex_fits(sv_sub(s, 2, s.n - 2), wide) ? NULL : "is too large";
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        if (!is_digit(s.p[i])) {
+            return NULL; /* a float, or no number at all: the parser's business */
+        }
+    }
+    if (s.n > 1 && s.p[0] == '0') {
+        return "starts with 0, which is not octal here";
+    }
+    if (!sv_u64(s, &v) || v > (wide ? (uint64_t)INT64_MAX : INT32_TOP)) {
+        return "is too large";
+    }
+    return NULL;
+}
+
+static unsigned line_of(sv t, size_t pos)
+{
+    unsigned line = 1;
+
+    for (size_t i = 0; i < pos && i < t.n; i++) {
+        line += t.p[i] == '\n' ? 1 : 0;
+    }
+    return line;
+}
+
+bool conf_lex_next_error(sv text, size_t *pos, struct conf_lex_error *err)
+{
+    size_t i = *pos;
+
+    while (i < text.n) {
+        size_t next = skip_token(text, i);
+        if (next != i) {
+            i = next;
+            continue;
+        }
+        if (!is_digit(text.p[i])) {
+            i++;
+            continue;
+        }
+        size_t start = i;
+        while (is_name(at(text, i)) || at(text, i) == '.' || at(text, i) == '+') {
+            i++;
+        }
+        sv number = sv_sub(text, start, i - start);
+        const char *fault = number_fault(number);
+        if (fault != NULL) {
+            err->line = line_of(text, start);
+            snprintf(err->text, sizeof err->text,
+                     "the number %.*s %s; sizes and durations are texts, like \"16GiB\" or \"30s\"",
+                     (int)(number.n > 40 ? 40 : number.n), number.p, fault);
+            *pos = i;
+            return true;
+        }
+    }
+    *pos = i;
+    return false;
+}
