@@ -142,10 +142,7 @@ static void check_credentials(struct cfg *c, const struct cfg_account *a, size_t
                 char path[200];
                 snprintf(path, sizeof path, "channels.%s (account %s)", a->channel, a->account);
                 cfg_error(c, account_origin(c, a), path, "the same %s as account %s; one credential, one account",
-                          credentials[r].keys[ARRAY_LEN(credentials[r].keys) - 1] ? "credential"
-                          : credentials[r].keys[1]                                ? "host, port and login"
-                                                                                  : credentials[r].keys[0],
-                          other.account);
+                          credentials[r].keys[1] ? "host, port and login" : credentials[r].keys[0], other.account);
                 return;
             }
         }

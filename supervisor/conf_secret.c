@@ -4,6 +4,7 @@
  * Never: prints a secret, not even a part of it.
  * Tested in: tests/unit/supervisor/test_conf_check.c
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ static char *from_file(struct cfg *c, struct cfg_value *v, const char *path)
     char *secret = NULL;
 
     if (read_secret(path, &secret) != 0) {
-        cfg_error(c, v->origin, v->path, "%s cannot be read: %m", path);
+        cfg_error(c, v->origin, v->path, "%s cannot be read: %s", path, strerror(errno));
     }
     return secret;
 }
@@ -101,10 +102,36 @@ static void resolve(struct cfg *c, struct cfg_value *v)
     v->s = secret;
 }
 
+static bool switched_off(const struct cfg *c, const char *group, sv rest)
+{
+    char path[512];
+
+    snprintf(path, sizeof path, "%s.%.*s.enabled", group, SV_ARG(rest));
+    const struct cfg_value *v = cfg_find(c, path);
+    return v != NULL && v->i == 0;
+}
+
+/* The secret of a channel or account that is not used need not exist. */
+static bool is_unused(const struct cfg *c, const char *path)
+{
+    sv rest = sv_of(path);
+    char group[512];
+
+    if (!sv_eqc(sv_cut(&rest, '.'), "channels")) {
+        return false;
+    }
+    sv channel = sv_cut(&rest, '.');
+    if (switched_off(c, "channels", channel)) {
+        return true;
+    }
+    snprintf(group, sizeof group, "channels.%.*s.accounts", SV_ARG(channel));
+    return sv_eqc(sv_cut(&rest, '.'), "accounts") && switched_off(c, group, sv_cut(&rest, '.'));
+}
+
 void cfg_resolve_secrets(struct cfg *c)
 {
     for (size_t i = 0; i < c->n; i++) {
-        if (c->v[i].row != NULL && c->v[i].row->type == CT_SECRET) {
+        if (c->v[i].row != NULL && c->v[i].row->type == CT_SECRET && !is_unused(c, c->v[i].path)) {
             resolve(c, &c->v[i]);
         }
     }

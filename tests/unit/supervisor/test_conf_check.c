@@ -58,7 +58,7 @@ static void required_keys(void **state)
 static void one_credential_one_account(void **state)
 {
     (void)state;
-    verdict(IRC("accounts = { a = { }; b = { }; };"), "the same credential as account a");
+    verdict(IRC("accounts = { a = { }; b = { }; };"), "the same host, port and login as account a");
     verdict(IRC("accounts = { a = { }; b = { nick = \"m\"; }; };"), NULL);
     verdict(IRC("accounts = { a = { }; b = { enabled = false; }; };"), NULL);
     verdict("channels = { webhook = { accounts = { a = { secret = \"12345678\"; }; b = { secret = \"12345678\"; }; }; }; };",
@@ -88,6 +88,10 @@ static void secrets(void **state)
     verdict("channels = { webhook = { secret = \"env:TENAZA_TEST_SECRET\"; }; };", NULL);
     verdict("channels = { webhook = { secret = \"env:TENAZA_TEST_ABSENT\"; }; };",
             "channels.webhook.secret: the environment has no TENAZA_TEST_ABSENT");
+    verdict("channels = { webhook = { enabled = false; secret = \"env:TENAZA_TEST_ABSENT\"; }; };", NULL);
+    verdict("channels = { webhook = { accounts = { a = { enabled = false; secret = \"env:TENAZA_TEST_ABSENT\"; }; "
+            "b = { secret = \"12345678\"; }; }; }; };",
+            NULL);
     verdict("channels = { webhook = { secret = \"file:/nonexistent/x\"; }; };",
             "/nonexistent/x cannot be read: No such file");
     verdict("channels = { webhook = { secret = \"cred:x\"; }; };", "cred: works under systemd");
