@@ -40,6 +40,8 @@ const char *worker_name(struct worker *w);      /* "agent-1", "irc/default" */
 uint64_t worker_inc(struct worker *w);
 const char *worker_run_dir(struct worker *w);   /* config item run.dir */
 const char *worker_state_dir(struct worker *w); /* config item state.dir */
+/* "ipc://<run.dir>/<file>" into dst (160 bytes are enough). A path too long for a Unix socket ends the process. */
+void worker_endpoint(struct worker *w, const char *file, char *dst, size_t cap);
 struct plane_store *worker_store(struct worker *w); /* NULL with PLANES_NONE */
 struct plane_bus *worker_bus(struct worker *w);
 void *worker_ctx(struct worker *w); /* the worker's own state */

@@ -80,6 +80,15 @@ const char *worker_state_dir(struct worker *w)
     return conf_str(&w->conf, "state.dir", "");
 }
 
+void worker_endpoint(struct worker *w, const char *file, char *dst, size_t cap)
+{
+    int n = snprintf(dst, cap, "ipc://%s/%s", worker_run_dir(w), file);
+    struct sockaddr_un un;
+    if (n < 0 || (size_t)n >= cap || (size_t)n - strlen("ipc://") >= sizeof un.sun_path) {
+        die(EXIT_CONFIG, "run.dir is too long for a socket below it: %s", worker_run_dir(w));
+    }
+}
+
 struct plane_store *worker_store(struct worker *w)
 {
     return w->store;
@@ -308,22 +317,12 @@ static void start_log(struct worker *w)
     lastwords_tell(CTL_FD);
 }
 
-/* "ipc://<run.dir>/<file>"; too long a path would be cut by the kernel (trap: 107 bytes). */
-static void endpoint(struct worker *w, const char *file, char *dst, size_t cap)
-{
-    int n = snprintf(dst, cap, "ipc://%s/%s", worker_run_dir(w), file);
-    struct sockaddr_un un;
-    if (n < 0 || (size_t)n >= cap || (size_t)n - strlen("ipc://") >= sizeof un.sun_path) {
-        die(EXIT_CONFIG, "run.dir is too long for a socket below it: %s", worker_run_dir(w));
-    }
-}
-
 static void connect_planes(struct worker *w)
 {
     char to[160];
-    endpoint(w, "store.sock", to, sizeof to);
+    worker_endpoint(w, "store.sock", to, sizeof to);
     w->store = plane_store_new(w->loop, to, w->name, w->inc);
-    endpoint(w, "bus.sock", to, sizeof to);
+    worker_endpoint(w, "bus.sock", to, sizeof to);
     w->bus = plane_bus_new(w->loop, to, w->name, w->inc);
 }
 
