@@ -77,7 +77,7 @@ struct chan_driver {
      * connection: a delivery taken up again must split in the same way. */
     void (*limits)(struct chan *c, sv chat_id, struct chunk_opts *out);
     /* Sends; chan_receipt follows exactly once, now or later. */
-    void (*send_part)(struct chan *c, const struct chan_part *p);
+    void (*send_part)(struct chan *c, struct chan_part *p);
     /* Class B and C: stop or resume reading, because too much waits for the store. NULL: class A. */
     void (*pause)(struct chan *c, bool on);
     /* A request on /channels/<channel>/<account>; answer with bus_reply(HTTP_OUT). NULL: 404. */
@@ -107,7 +107,7 @@ int chan_inbound(struct chan *c, const struct chan_event *e, chan_done_fn *done,
 void chan_forget(struct chan *c, void *ctx);
 
 /* error: for people, may be NULL. retry_after_ms counts for SENT_RETRYABLE; 0: the store's own backoff. */
-void chan_receipt(struct chan *c, const struct chan_part *p, enum chan_outcome outcome, sv platform_id,
+void chan_receipt(struct chan *c, struct chan_part *p, enum chan_outcome outcome, sv platform_id,
                   const char *error, int64_t retry_after_ms);
 /* Tokens per minute of the whole account and how many at once; 0: no limit. */
 void chan_rate(struct chan *c, int64_t per_minute, int64_t burst);
