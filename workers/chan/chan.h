@@ -9,6 +9,7 @@
 #define TENAZA_WORKERS_CHAN_CHAN_H
 
 #include "common/conf.h"
+#include "common/err.h"
 #include "proto/messages.h"
 #include "workers/chan/chunk.h"
 #include "workers/chan/gate.h"
@@ -20,7 +21,7 @@ enum chan_keying { KEYLESS, KEYED };
 /* How answers of the agent are rendered before they are split. */
 enum chan_markup { MARKUP_MARKDOWN, MARKUP_PLAIN };
 
-/* Health of the account (channels.md 1.12); names in core.c. Deliveries are taken in UP only. */
+/* Health of the account (channels.md 1.12); names in core.c. Deliveries are taken while UP or DEGRADED. */
 enum chan_health { CHAN_STARTING, CHAN_UP, CHAN_DEGRADED, CHAN_RECONNECTING, CHAN_STOPPED, CHAN_NEEDS_OPERATOR };
 
 struct chan;

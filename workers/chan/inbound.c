@@ -169,8 +169,9 @@ static void on_ingested(void *ctx, int err, uint16_t type, const void *body)
     }
     if (!again) {
         const struct msg_status *st = (const struct msg_status *)body;
+        sv said = st ? st->text : SV_NULL;
         worker_alarm(it->in->c->worker, "a message was refused by the store: %s %.*s", err_name(err),
-                     st ? SV_ARG(st->text) : SV_ARG(SV("")));
+                     SV_ARG(said));
     }
     settle(it, err, NULL);
 }

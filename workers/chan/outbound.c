@@ -48,6 +48,11 @@ static bool noted(const struct delivery *d) /* the store knows about it */
     return !sv_empty(d->m.delivery_id);
 }
 
+static bool usable(const struct chan *c)
+{
+    return c->health == CHAN_UP || c->health == CHAN_DEGRADED;
+}
+
 static struct plane_store *store_of(struct outbound *out)
 {
     return worker_store(out->c->worker);
@@ -92,7 +97,7 @@ void outbound_want(struct outbound *out)
         out->again = true;
         return;
     }
-    bool take = c->health == CHAN_UP && !c->draining;
+    bool take = usable(c) && !c->draining;
     struct msg_out_want m = {
         .channel = sv_of(c->row->name),
         .account = sv_of(c->account),
@@ -178,7 +183,7 @@ static void on_token(void *ctx)
         hand_to_driver(d);
         return;
     }
-    if (d->out->c->health != CHAN_UP && !d->begun) {
+    if (!usable(d->out->c) && !d->begun) {
         /* Nothing has left: the store keeps it until we are connected again. */
         d->with_driver = true;
         d->part.parts = d->n;
@@ -366,7 +371,7 @@ static void on_deliver(void *ctx, uint16_t type, const void *body)
 
 void chan_say(struct chan *c, sv chat_id, sv thread_id, sv text)
 {
-    if (c->out->count >= IN_PROGRESS_MAX || c->health != CHAN_UP) {
+    if (c->out->count >= IN_PROGRESS_MAX || !usable(c)) {
         return;
     }
     struct msg_deliver m = {
