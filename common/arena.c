@@ -79,17 +79,22 @@ sv arena_sv(struct arena *a, sv s)
 
 sv arena_printf(struct arena *a, const char *fmt, ...)
 {
-    va_list ap, again;
+    char first[256]; /* most results fit: then the text is made once */
+    va_list ap;
     va_start(ap, fmt);
-    va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int n = vsnprintf(first, sizeof(first), fmt, ap);
     va_end(ap);
     if (n < 0) {
         panic("arena_printf: bad format");
     }
     char *p = arena_alloc(a, (size_t)n + 1);
-    vsnprintf(p, (size_t)n + 1, fmt, again);
-    va_end(again);
+    if ((size_t)n < sizeof(first)) {
+        memcpy(p, first, (size_t)n);
+    } else {
+        va_start(ap, fmt);
+        vsnprintf(p, (size_t)n + 1, fmt, ap);
+        va_end(ap);
+    }
     return (sv){p, (size_t)n};
 }
 
