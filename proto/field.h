@@ -1,5 +1,5 @@
 /*
- * field.h: the grammar of messages.def and records.def, and its expansion into C structs and field tables.
+ * field.h: the grammar of messages.def, and its expansion into C structs and field tables.
  * Runs in: every process that speaks msgpack.     Owns: nothing.
  * Never: code; only macros and the descriptor types that wire.c interprets.
  * Tested in: tests/unit/proto/test_wire.c
