@@ -24,7 +24,7 @@ struct buf {
     bool full;  /* an append was refused */
 };
 
-#define BUF_MAX_DEFAULT (1024u * 1024u)
+#define BUF_MAX_DEFAULT 1048576u
 #define BUF_INIT(max_bytes) ((struct buf){NULL, 0, 0, (max_bytes), false})
 
 void buf_free(struct buf *b); /* usable with ATTR_CLEANUP */

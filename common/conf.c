@@ -21,8 +21,8 @@
 #include "common/err.h"
 #include "common/map.h"
 
-#define CONF_TEXT_MAX (64u * 1024u)
-#define CONF_ITEMS_MAX 100000u
+#define CONF_TEXT_MAX 65536u /* bytes of one text */
+#define CONF_ITEMS_MAX 100000u /* items and list elements together */
 
 static void wipe(char *s)
 {

@@ -19,13 +19,12 @@
 void (*panic_hook)(const char *text);
 
 static const struct err_row {
+    const char *name, *text;
     int code;
-    const char *name;
     bool retryable;
-    const char *text;
 } rows[] = {
-    {OK, "OK", false, "no error"},
-#define ERR(num, name, retryable, text) {-(num), #name, retryable, text},
+    {"OK", "no error", OK, false},
+#define ERR(num, name, retryable, text) {#name, text, -(num), retryable},
 #include "proto/errors.def"
 #undef ERR
 };

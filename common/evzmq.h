@@ -17,7 +17,7 @@
 #include "common/sv.h"
 
 /* Limits of architecture.md 3.2: bytes of one message, messages per peer and direction. */
-#define EVZMQ_MAX_MSG (1024 * 1024)
+#define EVZMQ_MAX_MSG 1048576
 #define EVZMQ_HWM 256
 
 struct evzmq;

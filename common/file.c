@@ -47,8 +47,8 @@ int fd_read_all(int fd, struct buf *dst)
         /* At the cap one more byte is asked for: only that tells "exactly full" from "too big". */
         size_t left = dst->max > dst->n ? dst->max - dst->n : 0;
         size_t step = left > READ_STEP ? READ_STEP : left;
-        char probe;
-        char *at = step > 0 ? buf_room(dst, step) : &probe;
+        char probe[1];
+        char *at = step > 0 ? buf_room(dst, step) : probe;
         if (at == NULL) {
             return ERR_TOOBIG;
         }

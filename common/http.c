@@ -22,9 +22,9 @@
 
 #define CONNECT_MS 10000
 #define IDLE_MS 120000
-#define BODY_MAX (1024u * 1024u)
-#define HEADERS_MAX (256u * 1024u)
-#define RETRY_AFTER_MAX_S (24 * 3600)
+#define BODY_MAX 1048576u
+#define HEADERS_MAX 262144u
+#define RETRY_AFTER_MAX_S INT64_C(86400) /* a day */
 /* Connections kept for reuse, and open at once to one host; more requests wait inside curl. */
 #define CACHED_CONNECTIONS 64L
 #define HOST_CONNECTIONS 128L
@@ -368,7 +368,7 @@ static int64_t retry_after(sv name, sv value)
 {
     uint64_t n;
     if (sv_eq_nocase(name, SV("retry-after-ms"))) {
-        return sv_u64(value, &n) && n <= RETRY_AFTER_MAX_S * 1000u ? (int64_t)n : -1;
+        return sv_u64(value, &n) && n <= (uint64_t)RETRY_AFTER_MAX_S * 1000 ? (int64_t)n : -1;
     }
     if (!sv_eq_nocase(name, SV("retry-after"))) {
         return -1;
@@ -385,6 +385,7 @@ static int64_t retry_after(sv name, sv value)
     return ms < 0 ? 0 : ms > RETRY_AFTER_MAX_S * 1000 ? RETRY_AFTER_MAX_S * 1000 : ms;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): curl gives the type */
 static size_t on_header(char *p, size_t size, size_t n, void *ctx)
 {
     struct http_req *r = ctx;
@@ -415,6 +416,7 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
  * reused connection closed and wants to write it again: right if nothing left us or if the method may be
  * repeated; otherwise the outcome is unknown and the caller decides.
  */
+/* NOLINTNEXTLINE(readability-non-const-parameter): curl gives the type */
 static int on_prereq(void *ctx, char *ip, char *local_ip, int port, int local_port)
 {
     struct http_req *r = ctx;

@@ -57,9 +57,11 @@ static inline void list_del(struct list *e)
     e->prev = e->next = e;
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): pos names variables */
 /* Walks; the current entry may be removed inside the body. */
 #define LIST_EACH(pos, head)                                                                       \
     for (struct list *pos = (head)->next, *pos##_n = pos->next; pos != (head);                     \
          pos = pos##_n, pos##_n = pos->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif

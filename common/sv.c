@@ -80,13 +80,16 @@ ptrdiff_t sv_find(sv a, sv needle)
 
 sv sv_sub(sv a, size_t from, size_t n)
 {
+    if (a.p == NULL) {
+        return SV_NULL;
+    }
     if (from > a.n) {
         from = a.n;
     }
     if (n > a.n - from) {
         n = a.n - from;
     }
-    return (sv){a.p ? a.p + from : NULL, n};
+    return (sv){a.p + from, n};
 }
 
 sv sv_trim(sv a)

@@ -6,7 +6,7 @@
  */
 #include "common/text.h"
 
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+static const char replacement[3] = {'\xef', '\xbf', '\xbd'}; /* U+FFFD */
 
 static bool is_tail(char c)
 {
@@ -151,7 +151,7 @@ void utf8_clean(struct buf *dst, sv s)
         }
         buf_add(dst, s.p, good);
         if (good < s.n) {
-            buf_str(dst, REPLACEMENT);
+            buf_add(dst, replacement, sizeof(replacement));
             good++;
         }
         s = sv_sub(s, good, s.n);
@@ -171,7 +171,8 @@ static size_t esc_short(char dst[TEXT_JSON_ESC], char c)
 static size_t esc_u(char dst[TEXT_JSON_ESC], unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
-    memcpy(dst, "\\u00", 4);
+    static const char front[4] = {'\\', 'u', '0', '0'};
+    memcpy(dst, front, sizeof(front));
     dst[4] = hex[c >> 4];
     dst[5] = hex[c & 15u];
     return 6;
@@ -182,8 +183,8 @@ size_t text_json_esc(sv s, char dst[TEXT_JSON_ESC], size_t *dst_n)
     uint32_t cp;
     size_t n = utf8_decode(s, &cp);
     if (n == 0) {
-        memcpy(dst, REPLACEMENT, 3);
-        *dst_n = 3;
+        memcpy(dst, replacement, sizeof(replacement));
+        *dst_n = sizeof(replacement);
         return s.n == 0 ? 0 : 1;
     }
     switch (cp) {

@@ -15,7 +15,7 @@
 #include "common/sv.h"
 
 /* Bytes of one value (architecture.md 3.2), depth of containers, and values in all containers together. */
-#define MPACK_MAX_BYTES (1024u * 1024u)
+#define MPACK_MAX_BYTES 1048576u
 #define MPACK_MAX_DEPTH 20
 #define MPACK_MAX_VALUES (1u << 18)
 
