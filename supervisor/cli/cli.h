@@ -1,0 +1,115 @@
+/*
+ * cli.h: what the files of the `tenaza` command share: options, ways to answer, ways to fail.
+ * Runs in: command line.     Owns: declarations.
+ * Never: included outside supervisor/cli/.
+ * Tested in: tests/scn/a1-first-reply.test.mjs, a2-bad-input.test.mjs
+ */
+#ifndef TENAZA_SUPERVISOR_CLI_H
+#define TENAZA_SUPERVISOR_CLI_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/attrs.h"
+#include "common/buf.h"
+#include "common/json.h"
+#include "proto/messages.h"
+#include "workers/runtime/plane_bus.h"
+#include "workers/runtime/plane_store.h"
+
+/* Exit codes of the command (not of the daemon, which uses sysexits). */
+enum {
+    CLI_OK = 0,
+    CLI_FAILED = 1,
+    CLI_USAGE = 2,
+    CLI_NOT_THERE = 3, /* no such thing; `status`: not running */
+    CLI_IO = 4,
+    CLI_LOCKED = 5,
+    CLI_UNREACHABLE = 6,
+    CLI_DENIED = 7,
+    CLI_CONFIG = 8,
+    CLI_TIMEOUT = 124,
+};
+
+struct cli {
+    const char *config; /* --config or TENAZA_CONFIG, NULL: not given */
+    char state[PATH_MAX];
+    bool state_given;
+    bool json, quiet, colour;
+    int64_t timeout_ms; /* --timeout, 0: the command's own */
+    int argc;           /* words behind the verb */
+    char **argv;
+};
+
+typedef int cli_fn(struct cli *c);
+
+struct command {
+    const char *name;
+    cli_fn *fn;
+    const char *args;
+    const char *doc;
+};
+extern const struct command commands[];
+extern const size_t commands_n;
+
+/* One function a row of commands.def. */
+#define COMMAND(name, fn, args, doc) cli_fn fn;
+#include "supervisor/cli/commands.def"
+#undef COMMAND
+
+/* ---- words behind the verb (args.c) ---- */
+
+/* Takes an option with a value (--at X, --at=X) / a flag out of argv; the last one wins. NULL / false: not given.
+ * An option without its value ends the program with a usage error. */
+const char *cli_option(struct cli *c, const char *name, const char *short_name);
+bool cli_flag(struct cli *c, const char *name, const char *short_name);
+/* After all options were taken: what is left must be words, at most `max` of them. */
+void cli_words(struct cli *c, int max);
+
+/* ---- answers (out.c) ---- */
+
+/* Ends the program: what failed, why, what to type next; as a JSON document with --json. hint may be NULL. */
+void cli_fail(const struct cli *c, int exit_code, const char *code, const char *hint, const char *fmt, ...)
+    ATTR_NORETURN ATTR_PRINTF(5, 6);
+/* The same for a STATUS of the store or a timeout. */
+void cli_fail_status(const struct cli *c, int err, const struct msg_status *s) ATTR_NORETURN;
+/* Prints a JSON value and a newline; takes it. */
+void cli_print_json(json_t *v);
+/* One line that says what is now true; nothing with --quiet. */
+void cli_say(const struct cli *c, const char *fmt, ...) ATTR_PRINTF(2, 3);
+/* State signs: ok, mending, needs you, off; coloured on a terminal, ASCII where the locale is not UTF-8. */
+enum cli_sign { SIGN_OK, SIGN_MENDING, SIGN_BAD, SIGN_OFF };
+const char *cli_sign(const struct cli *c, enum cli_sign s);
+/* Columns separated by two spaces; cells of a row are tab-separated in the buffer, rows end in \n. Columns named in
+ * `right` (a string with 'r' at their positions) are right-aligned. */
+void cli_table(const char *right, sv rows);
+void cli_age(int64_t at_ms, char *dst, size_t cap); /* "3 min ago", "in 2 h" */
+
+/* ---- the running gateway (ctl.c, plane.c) ---- */
+
+/* Path of the control socket; false when no gateway has run with this state. */
+bool ctl_path(const struct cli *c, char *dst, size_t cap);
+/* Connects within 500 ms; -1: nobody answers. */
+int ctl_connect(const struct cli *c);
+/* Sends one request line, returns the answer. Ends the program when the connection breaks. */
+json_t *ctl_request(const struct cli *c, int fd, const char *request);
+void cli_not_running(const struct cli *c, int exit_code) ATTR_NORETURN;
+
+/* Admission to both planes through the control socket, for as long as the process lives. */
+struct session {
+    struct cli *cli;
+    int ctl;
+    struct loop *loop;
+    struct plane_store *store;
+    struct plane_bus *bus;
+    struct loop_timer deadline;
+};
+void session_open(struct cli *c, struct session *s);
+void session_close(struct session *s);
+/* One request; runs the loop until the answer. Failures end the program unless `err` is given. on_answer sees the
+ * typed body, which dies with the call. */
+void session_call(struct session *s, uint16_t type, const void *body,
+                  void (*on_answer)(void *ctx, uint16_t type, const void *body), void *ctx, int *err);
+
+#endif

@@ -1,0 +1,179 @@
+/*
+ * cmd_config.c: the configuration without a running gateway: check, get, schema.
+ * Runs in: command line.     Owns: the loaded tree.
+ * Never: prints the value of a secret; writes a file.
+ * Tested in: tests/scn/a2-bad-input.test.mjs
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "supervisor/cli/cli.h"
+#include "supervisor/conf_tree.h"
+
+/* The file that `tenaza run` would read: --config, TENAZA_CONFIG, the state directory, the system's or the user's. */
+static const char *default_file(const struct cli *c, char *dst, size_t cap)
+{
+    if (c->config) {
+        return c->config;
+    }
+    (void)snprintf(dst, cap, "%s/tenaza.conf", c->state);
+    if (access(dst, F_OK) == 0) {
+        return dst;
+    }
+    const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    if (geteuid() == 0) {
+        (void)snprintf(dst, cap, "/etc/tenaza/tenaza.conf");
+    } else if (xdg && *xdg) {
+        (void)snprintf(dst, cap, "%s/tenaza/tenaza.conf", xdg);
+    } else {
+        (void)snprintf(dst, cap, "%s/.config/tenaza/tenaza.conf", home ? home : "");
+    }
+    return access(dst, F_OK) == 0 ? dst : NULL;
+}
+
+static void print_lines(struct buf *text, FILE *to, const char *label)
+{
+    for (sv rest = buf_view(text); !sv_empty(rest);) {
+        sv line = sv_cut(&rest, '\n');
+        fprintf(to, "%s%.*s\n", label, SV_ARG(line));
+    }
+}
+
+static int check(const struct cli *c, const char *file)
+{
+    struct cfg cfg;
+    cfg_init(&cfg);
+    if (file) {
+        cfg_load(&cfg, file);
+    }
+    if (cfg.error_n == 0) {
+        cfg_check(&cfg);
+    }
+    if (cfg.error_n == 0) {
+        cfg_resolve_secrets(&cfg);
+    }
+    if (c->json) {
+        json_t *list = json_array();
+        for (sv rest = buf_view(&cfg.errors); !sv_empty(rest);) {
+            sv line = sv_cut(&rest, '\n');
+            (void)json_array_append_new(list, json_stringn(line.p, line.n));
+        }
+        cli_print_json(json_pack("{s:b, s:o, s:I}", "ok", cfg.error_n == 0, "errors", list, "settings", (json_int_t)cfg.n));
+    } else {
+        print_lines(&cfg.errors, stderr, "");
+        print_lines(&cfg.warnings, stderr, "warning: ");
+        if (cfg.error_n == 0) {
+            cli_say(c, "ok: %zu settings, %zu file%s", cfg.n, cfg.file_n, cfg.file_n == 1 ? "" : "s");
+        }
+    }
+    int exit_code = cfg.error_n == 0 ? CLI_OK : CLI_CONFIG;
+    cfg_free(&cfg);
+    return exit_code;
+}
+
+static void value_text(const struct cfg_value *v, struct buf *out)
+{
+    switch (v->row->type) {
+    case CT_SECRET:
+        buf_str(out, "(secret)");
+        break;
+    case CT_STR:
+        buf_str(out, v->s ? v->s : "");
+        break;
+    case CT_BOOL:
+        buf_str(out, v->i ? "true" : "false");
+        break;
+    case CT_LIST:
+        for (size_t i = 0; i < v->list_n; i++) {
+            buf_printf(out, "%s%s", i ? ", " : "", v->list[i]);
+        }
+        break;
+    case CT_DURATION:
+        buf_printf(out, "%lld ms", (long long)v->i);
+        break;
+    case CT_INT:
+    case CT_SIZE:
+    default:
+        buf_printf(out, "%lld", (long long)v->i);
+        break;
+    }
+}
+
+static int get(const struct cli *c, const char *file, const char *path)
+{
+    struct cfg cfg;
+    struct cfg_value scratch;
+    struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+    cfg_init(&cfg);
+    if (file) {
+        cfg_load(&cfg, file);
+    }
+    if (path) {
+        const struct cfg_value *v = cfg_get(&cfg, path, &scratch);
+        if (!v || !v->row) {
+            struct buf hint = BUF_INIT(512);
+            conf_suggest(path, &hint);
+            cli_fail(c, CLI_NOT_THERE, "not_found", NULL, "no value: %s%s", path, buf_cstr(&hint));
+        }
+        value_text(v, &text);
+        puts(buf_cstr(&text));
+    } else {
+        for (size_t i = 0; i < cfg.n; i++) {
+            if (cfg.v[i].row) {
+                buf_reset(&text);
+                value_text(&cfg.v[i], &text);
+                printf("%s = %s   (%s)\n", cfg.v[i].path, buf_cstr(&text), cfg.v[i].origin ? cfg.v[i].origin : "built-in");
+            }
+        }
+    }
+    buf_free(&text);
+    cfg_free(&cfg);
+    return CLI_OK;
+}
+
+static int schema(const struct cli *c, const char *path, bool markdown)
+{
+    struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
+    bool found = false;
+    if (markdown) {
+        conf_doc(&b);
+        found = true;
+    }
+    for (size_t i = 0; !markdown && i < conf_rows_n; i++) {
+        const struct conf_row *r = &conf_rows[i];
+        if (path && strncmp(r->path, path, strlen(path)) != 0) {
+            continue;
+        }
+        found = true;
+        buf_printf(&b, "%s\n    %s%s%s%s%s\n    %s\n", r->path, r->choices ? r->choices : conf_type_name(r->type),
+                   r->dflt ? ", default " : "", r->dflt ? r->dflt : "", r->flags & CF_LIVE ? ", live" : "",
+                   r->type == CT_SECRET ? ", secret" : "", r->doc);
+    }
+    fputs(buf_cstr(&b), stdout);
+    buf_free(&b);
+    if (!found) {
+        cli_fail(c, CLI_NOT_THERE, "not_found", NULL, "no such setting: %s", path);
+    }
+    return CLI_OK;
+}
+
+int cmd_config(struct cli *c)
+{
+    char path[PATH_MAX + 32];
+    bool markdown = cli_flag(c, "--markdown", NULL);
+    cli_words(c, 2);
+    const char *verb = c->argc > 0 ? c->argv[0] : "check", *arg = c->argc > 1 ? c->argv[1] : NULL;
+    if (strcmp(verb, "check") == 0) {
+        return check(c, arg ? arg : default_file(c, path, sizeof path));
+    }
+    if (strcmp(verb, "get") == 0) {
+        return get(c, default_file(c, path, sizeof path), arg);
+    }
+    if (strcmp(verb, "schema") == 0) {
+        return schema(c, arg, markdown);
+    }
+    cli_fail(c, CLI_USAGE, "usage", "tenaza config check [FILE] | get [PATH] | schema [PATH]", "config: what to do with \"%s\"?", verb);
+}

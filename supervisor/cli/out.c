@@ -1,0 +1,127 @@
+/*
+ * out.c: how the command answers and how it fails: stdout is the answer, stderr the conversation.
+ * Runs in: command line.     Owns: nothing.
+ * Never: prints colour where nobody asked for it, wraps a cell, says more than three lines of error.
+ * Tested in: tests/scn/a2-bad-input.test.mjs
+ */
+#include <langinfo.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/text.h"
+#include "supervisor/cli/cli.h"
+
+#define COLUMNS_MAX 12
+
+void cli_fail(const struct cli *c, int exit_code, const char *code, const char *hint, const char *fmt, ...)
+{
+    struct buf text = BUF_INIT(4096);
+    va_list ap;
+    va_start(ap, fmt);
+    buf_vprintf(&text, fmt, ap);
+    va_end(ap);
+    if (c->json) {
+        json_t *e = json_pack("{s:s, s:s, s:s}", "type", "cli_error", "code", code, "message", buf_cstr(&text));
+        if (hint) {
+            json_put(e, "hint", sv_of(hint));
+        }
+        cli_print_json(json_pack("{s:b, s:o}", "ok", 0, "error", e));
+    }
+    fprintf(stderr, "tenaza: %s\n", buf_cstr(&text));
+    if (hint) {
+        fprintf(stderr, "  %s\n", hint);
+    }
+    buf_free(&text);
+    exit(exit_code);
+}
+
+void cli_fail_status(const struct cli *c, int err, const struct msg_status *s)
+{
+    int exit_code = err == ERR_GONE        ? CLI_NOT_THERE
+                    : err == ERR_EXPIRED   ? CLI_NOT_THERE
+                    : err == ERR_DENIED    ? CLI_DENIED
+                    : err == ERR_BAD       ? CLI_USAGE
+                    : err == ERR_TIMEOUT   ? CLI_TIMEOUT
+                                           : CLI_FAILED;
+    const char *hint = err == ERR_TIMEOUT ? "look at: tenaza status" : NULL;
+    if (s && !sv_empty(s->text)) {
+        cli_fail(c, exit_code, err_name(err), hint, "%.*s", SV_ARG(s->text));
+    }
+    cli_fail(c, exit_code, err_name(err), hint, "%s", err_text(err));
+}
+
+void cli_print_json(json_t *v)
+{
+    struct buf b = BUF_INIT(64u * 1024u * 1024u);
+    json_print(&b, v);
+    puts(buf_cstr(&b));
+    (void)fflush(stdout);
+    buf_free(&b);
+    json_free(&v);
+}
+
+void cli_say(const struct cli *c, const char *fmt, ...)
+{
+    if (c->quiet) {
+        return;
+    }
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vprintf(fmt, ap);
+    va_end(ap);
+    (void)putchar('\n');
+}
+
+const char *cli_sign(const struct cli *c, enum cli_sign s)
+{
+    static const char *const coloured[] = {"\033[32m●\033[0m", "\033[33m▲\033[0m", "\033[31m■\033[0m", "\033[2m○\033[0m"};
+    static const char *const plain[] = {"●", "▲", "■", "○"};
+    static const char *const ascii[] = {"*", "^", "!", "-"};
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0) {
+        return ascii[s];
+    }
+    return c->colour ? coloured[s] : plain[s];
+}
+
+void cli_table(const char *right, sv rows)
+{
+    size_t width[COLUMNS_MAX] = {0};
+    for (sv rest = rows; !sv_empty(rest);) {
+        sv line = sv_cut(&rest, '\n');
+        for (size_t i = 0; i < COLUMNS_MAX && !sv_empty(line); i++) {
+            size_t n = utf8_length(sv_cut(&line, '\t'));
+            width[i] = n > width[i] ? n : width[i];
+        }
+    }
+    for (sv rest = rows; !sv_empty(rest);) {
+        sv line = sv_cut(&rest, '\n');
+        for (size_t i = 0; i < COLUMNS_MAX && !sv_empty(line); i++) {
+            sv cell = sv_cut(&line, '\t');
+            int pad = (int)(width[i] - utf8_length(cell));
+            bool to_right = i < strlen(right) && right[i] == 'r';
+            const char *gap = i > 0 ? "  " : "";
+            if (to_right) {
+                printf("%s%*s%.*s", gap, pad, "", SV_ARG(cell));
+            } else {
+                printf("%s%.*s%*s", gap, SV_ARG(cell), sv_empty(line) ? 0 : pad, "");
+            }
+        }
+        putchar('\n');
+    }
+}
+
+void cli_age(int64_t at_ms, char *dst, size_t cap)
+{
+    char text[32];
+    int64_t d = clock_real_ms() - at_ms;
+    if (at_ms <= 0) {
+        (void)snprintf(dst, cap, "-");
+        return;
+    }
+    duration_print(d < 0 ? -d : d, text, sizeof text);
+    (void)snprintf(dst, cap, d < 0 ? "in %s" : "%s ago", text);
+}
