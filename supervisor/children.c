@@ -1,0 +1,230 @@
+/*
+ * children.c: the workers this configuration asks for, and what the life cycle does to them.
+ * Runs in: supervisor.     Owns: the struct child of each.
+ * Never: decides what follows an event (lifecycle.c does).
+ * Tested in: by every scenario
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/file.h"
+#include "common/id.h"
+#include "common/log.h"
+#include "supervisor/sup.h"
+
+static struct child *child_of(struct life *l)
+{
+    return CONTAINER_OF(l, struct child, life);
+}
+
+/* ---- effects ------------------------------------------------------------------------------------------- */
+
+static void on_deadline(struct ev_loop *loop, ev_timer *t, int events)
+{
+    struct child *c = t->data;
+
+    UNUSED(loop);
+    UNUSED(events);
+    if (c->life.state == LS_STARTING) {
+        log_error("%s: not ready after %d s, ending it", c->name, LIFE_START_MS / 1000);
+    }
+    life_event(&c->life, LE_DEADLINE);
+}
+
+static void fx_arm(struct life *l, int64_t after_ms)
+{
+    struct child *c = child_of(l);
+
+    ev_timer_stop(c->sup->loop, &c->deadline);
+    ev_timer_init(&c->deadline, on_deadline, (double)after_ms / 1000., 0.);
+    c->deadline.data = c;
+    ev_timer_start(c->sup->loop, &c->deadline);
+    c->next_try_ms = clock_mono_ms() + after_ms;
+}
+
+static void fx_disarm(struct life *l)
+{
+    struct child *c = child_of(l);
+
+    ev_timer_stop(c->sup->loop, &c->deadline);
+}
+
+static void fx_spawn(struct life *l)
+{
+    struct child *c = child_of(l);
+
+    c->status[0] = '\0';
+    if (spawn_child(c) != 0) {
+        life_event(l, LE_SPAWN_FAILED);
+        return;
+    }
+    c->restarts = c->spawns - 1;
+    log_debug("%s: started, pid %d", c->name, (int)c->pid);
+    ctlchan_watch(c);
+    reap_watch(c);
+    peers_replay(c);
+    if (c->kind->planes == WP_BOTH) {
+        peers_announce(c->sup, true, c->name, c->inc, c->pid);
+    }
+}
+
+static void fx_drain(struct life *l)
+{
+    struct child *c = child_of(l);
+    /* A little less than our own deadline, so that its own one comes first. */
+    struct ctl_packet p = {.type = CTL_DRAIN, .num = (uint64_t)(l->stop_ms * 9 / 10)};
+
+    ctlchan_send(c, &p);
+}
+
+static void fx_signal(struct life *l, enum life_signal sig)
+{
+    struct child *c = child_of(l);
+
+    if (c->pid == 0) {
+        return;
+    }
+    if (sig == LSIG_KILL) {
+        (void)kill(-c->pid, SIGKILL); /* setsid made it the leader of its group */
+        (void)kill(c->pid, SIGKILL);
+    } else {
+        (void)kill(c->pid, sig == LSIG_ABRT ? SIGABRT : SIGTERM);
+    }
+}
+
+static int64_t fx_death(struct life *l, bool counts)
+{
+    struct child *c = child_of(l);
+    uint16_t random;
+
+    id_random(&random, sizeof random);
+    struct backoff_death d = {.now_ms = clock_mono_ms(),
+                              .started_ms = c->started_ms,
+                              .ready_ms = c->ready_ms,
+                              .counts = counts,
+                              .jitter_permille = (int)(random % 401) - 200};
+    return backoff_death(&c->backoff, &c->sup->rules, &d);
+}
+
+static void fx_forget(struct life *l)
+{
+    backoff_forget(&child_of(l)->backoff);
+}
+
+static void fx_exhausted(struct life *l)
+{
+    struct child *c = child_of(l);
+
+    snprintf(c->alarm, sizeof c->alarm, "died %u times within %lld s", c->sup->rules.failures,
+             (long long)(c->sup->rules.within / 1000));
+    if (c->kind->on_exhausted == WX_ESCALATE) {
+        log_error("%s: %s; nothing works without it, giving up", c->name, c->alarm);
+        sup_stop(c->sup, EXIT_INTERNAL);
+        return;
+    }
+    log_error("%s: %s; parked, next try in %d minutes, or: tenaza workers restart %s", c->name, c->alarm,
+              LIFE_RETRY_PARKED_MS / 60000, c->name);
+}
+
+static void fx_changed(struct life *l, enum life_state from)
+{
+    struct child *c = child_of(l);
+
+    if (l->state == LS_READY) {
+        c->alarm[0] = '\0';
+        if (c->sup->ready_once) {
+            log_info("%s: ready", c->name);
+        }
+    }
+    log_trace("%s: %s -> %s", c->name, life_state_text(from), life_state_text(l->state));
+    c->sup->changed = true;
+}
+
+static const struct life_effects effects = {
+    .spawn = fx_spawn,   .drain = fx_drain, .signal = fx_signal,       .arm = fx_arm,         .disarm = fx_disarm,
+    .death = fx_death,   .forget = fx_forget, .exhausted = fx_exhausted, .changed = fx_changed,
+};
+
+/* ---- the set of workers -------------------------------------------------------------------------------- */
+
+static struct child *add_child(struct sup *s, const struct worker_kind *kind)
+{
+    if (s->child_n == SUP_MAX_CHILDREN) {
+        die(EXIT_CONFIG, "more than %d workers", SUP_MAX_CHILDREN);
+    }
+    struct child *c = xcalloc(1, sizeof *c);
+    c->life = (struct life){.state = LS_IDLE, .stop_ms = kind->stop_ms, .fx = &effects};
+    c->sup = s;
+    c->kind = kind;
+    c->pidfd = -1;
+    c->ctl = -1;
+    ev_init(&c->deadline, on_deadline);
+    ev_init(&c->beat, on_deadline);
+    s->children[s->child_n++] = c;
+    return c;
+}
+
+static void add_accounts(struct sup *s, const struct worker_kind *kind)
+{
+    struct cfg_account a;
+
+    for (size_t i = 0; cfg_account_at(&s->cfg, i, &a); i++) {
+        if (a.enabled) {
+            struct child *c = add_child(s, kind);
+            c->account = a;
+            snprintf(c->name, sizeof c->name, "%s/%s", a.channel, a.account);
+        }
+    }
+}
+
+void children_make(struct sup *s)
+{
+    /* The table stands in the order of starting. */
+    for (size_t k = 0; k < WK_COUNT; k++) {
+        const struct worker_kind *kind = &worker_kinds[k];
+        if (kind->instances == WI_ONE) {
+            snprintf(add_child(s, kind)->name, sizeof s->children[0]->name, "%s", kind->name);
+        } else if (kind->instances == WI_COUNT) {
+            for (int64_t i = 1; i <= cfg_int(&s->cfg, "agents.workers"); i++) {
+                snprintf(add_child(s, kind)->name, sizeof s->children[0]->name, "%s-%d", kind->name, (int)i);
+            }
+        } else {
+            add_accounts(s, kind);
+        }
+    }
+}
+
+struct child *child_by_name(struct sup *s, const char *name)
+{
+    for (size_t i = 0; i < s->child_n; i++) {
+        if (strcmp(s->children[i]->name, name) == 0) {
+            return s->children[i];
+        }
+    }
+    return NULL;
+}
+
+struct child *child_by_pid(struct sup *s, pid_t pid)
+{
+    for (size_t i = 0; i < s->child_n; i++) {
+        if (s->children[i]->pid == pid) {
+            return s->children[i];
+        }
+    }
+    return NULL;
+}
+
+void child_free(struct child *c)
+{
+    ev_timer_stop(c->sup->loop, &c->deadline);
+    if (c->pidfd >= 0) {
+        ev_io_stop(c->sup->loop, &c->pid_io);
+    }
+    ctlchan_drop(c);
+    fd_close(&c->pidfd);
+    xfree(c);
+}

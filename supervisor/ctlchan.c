@@ -1,0 +1,204 @@
+/*
+ * ctlchan.c: our end of each worker's fd 3: what it reports, and what we tell it.
+ * Runs in: supervisor.     Owns: packets that wait for a full socket.
+ * Never: blocks; trusts a worker's text beyond showing it.
+ * Tested in: tests/unit/supervisor/test_supervise.c, and by every scenario
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "supervisor/sup.h"
+
+/* Packets read from one worker before others get their turn. */
+#define READ_BUDGET 64
+/* Silence that counts as dead, in seconds (architecture.md 8.3); the store may sit in a long fsync. */
+#define BEAT_LATE_S 20.
+#define BEAT_LATE_STORE_S 60.
+
+static void on_beat_late(struct ev_loop *loop, ev_timer *t, int events)
+{
+    struct child *c = t->data;
+
+    UNUSED(loop);
+    UNUSED(events);
+    log_error("%s: no sign of life for %d s, ending it", c->name,
+              (int)(c->kind->id == WK_store ? BEAT_LATE_STORE_S : BEAT_LATE_S));
+    life_event(&c->life, LE_BEAT_LATE);
+}
+
+static void take_text(char *dst, size_t cap, const struct ctl_packet *p)
+{
+    sv_copy(dst, cap, sv_mem(p->text, strnlen(p->text, sizeof p->text - 1)));
+}
+
+static void on_hello(struct child *c, const struct ctl_packet *p)
+{
+    if (strncmp(p->text, TENAZA_VERSION, sizeof p->text) != 0) {
+        log_warn("%s: built as version %.40s, we are %s", c->name, p->text, TENAZA_VERSION);
+    }
+}
+
+static void on_ready(struct child *c, const struct ctl_packet *p)
+{
+    UNUSED(p);
+    c->ready_ms = clock_mono_ms();
+    ev_timer_init(&c->beat, on_beat_late, 0., c->kind->id == WK_store ? BEAT_LATE_STORE_S : BEAT_LATE_S);
+    c->beat.data = c;
+    ev_timer_again(c->sup->loop, &c->beat);
+    life_event(&c->life, LE_READY);
+}
+
+static void on_beat(struct child *c, const struct ctl_packet *p)
+{
+    c->lag_ms = p->num;
+    if (c->ready_ms != 0) {
+        ev_timer_again(c->sup->loop, &c->beat);
+    }
+}
+
+static void on_status(struct child *c, const struct ctl_packet *p)
+{
+    take_text(c->status, sizeof c->status, p);
+    c->sup->changed = true;
+}
+
+static void on_fail(struct child *c, const struct ctl_packet *p)
+{
+    take_text(c->fail, sizeof c->fail, p);
+}
+
+static void on_alarm(struct child *c, const struct ctl_packet *p)
+{
+    take_text(c->alarm, sizeof c->alarm, p);
+    c->sup->changed = true;
+}
+
+static const struct {
+    uint16_t type;
+    void (*fn)(struct child *c, const struct ctl_packet *p);
+} handlers[] = {
+    {CTL_HELLO, on_hello}, {CTL_READY, on_ready}, {CTL_BEAT, on_beat},
+    {CTL_STATUS, on_status}, {CTL_FAIL, on_fail}, {CTL_ALARM, on_alarm},
+};
+
+static void dispatch(struct child *c, const struct ctl_packet *p)
+{
+    for (size_t i = 0; i < ARRAY_LEN(handlers); i++) {
+        if (handlers[i].type == p->type) {
+            handlers[i].fn(c, p);
+            return;
+        }
+    }
+    /* DRAINED needs no answer: the exit follows. Anything else is a newer worker's business. */
+}
+
+/* Reads up to `budget` packets. */
+static void read_packets(struct child *c, int budget)
+{
+    struct ctl_packet p;
+
+    while (budget-- > 0 && c->ctl >= 0) {
+        int fd = -1;
+        int rc = ctl_recv(c->ctl, &p, &fd);
+        fd_close(&fd);
+        if (rc == 0) {
+            dispatch(c, &p);
+        } else if (rc == ERR_UNAVAILABLE) {
+            return;
+        } else if (rc == ERR_CLOSED || rc == ERR_IO) {
+            ev_io_stop(c->sup->loop, &c->ctl_io); /* its exit is about to be reported */
+            return;
+        } else {
+            log_error("%s: talks nonsense on its control channel, ending it", c->name);
+            ev_io_stop(c->sup->loop, &c->ctl_io);
+            c->life.fx->signal(&c->life, LSIG_KILL);
+            return;
+        }
+    }
+}
+
+static void flush(struct child *c)
+{
+    size_t sent = 0;
+
+    while (sent < c->queue_n && ctl_send(c->ctl, &c->queue[sent], -1) == 0) {
+        sent++;
+    }
+    c->queue_n -= sent;
+    if (c->queue_n > 0) {
+        memmove(c->queue, c->queue + sent, c->queue_n * sizeof *c->queue);
+        return;
+    }
+    xfree(c->queue);
+    c->queue = NULL;
+    ev_io_stop(c->sup->loop, &c->ctl_io);
+    ev_io_set(&c->ctl_io, c->ctl, EV_READ);
+    ev_io_start(c->sup->loop, &c->ctl_io);
+}
+
+static void on_io(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct child *c = io->data;
+
+    UNUSED(loop);
+    if (events & EV_READ) {
+        read_packets(c, READ_BUDGET);
+    }
+    if ((events & EV_WRITE) && c->ctl >= 0 && c->queue_n > 0) {
+        flush(c);
+    }
+}
+
+void ctlchan_watch(struct child *c)
+{
+    ev_io_init(&c->ctl_io, on_io, c->ctl, EV_READ);
+    c->ctl_io.data = c;
+    ev_io_start(c->sup->loop, &c->ctl_io);
+}
+
+void ctlchan_drop(struct child *c)
+{
+    if (c->ctl >= 0) {
+        ev_io_stop(c->sup->loop, &c->ctl_io);
+    }
+    ev_timer_stop(c->sup->loop, &c->beat);
+    fd_close(&c->ctl);
+    xfree(c->queue);
+    c->queue = NULL;
+    c->queue_n = 0;
+}
+
+void ctlchan_read_rest(struct child *c)
+{
+    read_packets(c, 1024);
+}
+
+void ctlchan_send(struct child *c, const struct ctl_packet *p)
+{
+    if (c->ctl < 0) {
+        return;
+    }
+    if (c->queue_n == 0) {
+        int rc = ctl_send(c->ctl, p, -1);
+        if (rc != ERR_BUSY) {
+            return; /* sent, or nobody there any more: the exit follows */
+        }
+        ev_io_stop(c->sup->loop, &c->ctl_io);
+        ev_io_set(&c->ctl_io, c->ctl, EV_READ | EV_WRITE);
+        ev_io_start(c->sup->loop, &c->ctl_io);
+    }
+    if (c->queue_n == CHILD_QUEUE_MAX) {
+        log_error("%s: does not read its control channel, ending it", c->name);
+        c->life.fx->signal(&c->life, LSIG_KILL);
+        return;
+    }
+    /* Rare and short: grown in steps, freed when empty. */
+    if (c->queue_n % 64 == 0) {
+        c->queue = xrealloc(c->queue, (c->queue_n + 64) * sizeof *c->queue);
+    }
+    c->queue[c->queue_n++] = *p;
+}

@@ -1,0 +1,380 @@
+/*
+ * main.c: the supervisor: reads the configuration, starts the workers, keeps them alive, stops them in order.
+ * Runs in: supervisor.     Owns: the loop and everything in struct sup.
+ * Never: parses messages of users, links ZeroMQ, LMDB, curl or TLS, starts threads.
+ * Tested in: by every scenario
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "supervisor/sup.h"
+
+/* How often the size of the log file is looked at, in seconds. */
+#define LOG_CHECK_S 5.
+
+uint64_t sup_next_inc(struct sup *s)
+{
+    /* Greater than every one of an earlier gateway on this state: the store remembers them in its records. */
+    uint64_t now = (uint64_t)clock_real_ms();
+
+    s->last_inc = now > s->last_inc ? now : s->last_inc + 1;
+    return s->last_inc;
+}
+
+bool sup_all_ready(const struct sup *s)
+{
+    for (size_t i = 0; i < s->child_n; i++) {
+        const struct child *c = s->children[i];
+        if (c->kind->id != WK_channel && c->life.state != LS_READY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- stopping ------------------------------------------------------------------------------------------ */
+
+/* Stops the workers that come last in the order and still run; true: none does any more. */
+static bool stop_next_wave(struct sup *s)
+{
+    int order = -1;
+
+    for (size_t i = 0; i < s->child_n; i++) {
+        const struct child *c = s->children[i];
+        if (c->life.state != LS_IDLE && c->kind->order > order) {
+            order = c->kind->order;
+        }
+    }
+    for (size_t i = 0; i < s->child_n; i++) {
+        struct child *c = s->children[i];
+        if (c->kind->order == order && c->life.goal != GOAL_DOWN) {
+            life_event(&c->life, LE_STOP);
+        }
+    }
+    return order < 0;
+}
+
+static void kill_all(struct sup *s)
+{
+    for (size_t i = 0; i < s->child_n; i++) {
+        life_event(&s->children[i]->life, LE_KILL);
+    }
+}
+
+static void on_grace_over(struct ev_loop *loop, ev_timer *t, int events)
+{
+    UNUSED(loop);
+    UNUSED(events);
+    log_warn("not stopped in time: ending what is left");
+    kill_all(t->data);
+}
+
+void sup_stop(struct sup *s, int exit_code)
+{
+    if (s->stopping) {
+        return;
+    }
+    s->stopping = true;
+    s->changed = true;
+    s->exit_code = exit_code;
+    notify_stopping(s);
+    ev_timer_init(&s->grace, on_grace_over, (double)cfg_int(&s->cfg, "supervisor.stopGrace") / 1000., 0.);
+    s->grace.data = s;
+    ev_timer_start(s->loop, &s->grace);
+}
+
+static void on_stop_signal(struct ev_loop *loop, ev_signal *sig, int events)
+{
+    struct sup *s = sig->data;
+
+    UNUSED(loop);
+    UNUSED(events);
+    s->signals++;
+    if (s->signals == 1) {
+        log_info("stopping (%s); once more ends it at once", sig->signum == SIGINT ? "Ctrl-C" : "SIGTERM");
+        sup_stop(s, 0);
+    } else {
+        kill_all(s);
+    }
+}
+
+static void on_hup(struct ev_loop *loop, ev_signal *sig, int events)
+{
+    UNUSED(loop);
+    UNUSED(sig);
+    UNUSED(events);
+    log_warn("SIGHUP: a changed configuration is taken up at the next start (tenaza stop, tenaza run)");
+}
+
+static void on_chld(struct ev_loop *loop, ev_signal *sig, int events)
+{
+    UNUSED(loop);
+    UNUSED(events);
+    reap_strangers(sig->data);
+}
+
+/* ---- loop ---------------------------------------------------------------------------------------------- */
+
+/* Before each sleep: what follows from changes of the workers' states. */
+static void on_turn(struct ev_loop *loop, ev_prepare *w, int events)
+{
+    struct sup *s = w->data;
+
+    UNUSED(events);
+    while (s->changed) {
+        s->changed = false;
+        if (s->stopping) {
+            if (stop_next_wave(s)) {
+                ev_break(loop, EVBREAK_ALL);
+            }
+        } else if (!s->ready_once && sup_all_ready(s)) {
+            s->ready_once = true;
+            banner_ready(s);
+            log_info("ready in %" PRId64 " ms, %s", (clock_mono_us() - s->begun_us) / 1000, s->url);
+            notify_ready(s);
+        } else if (s->ready_once) {
+            notify_status(s);
+        }
+    }
+}
+
+static void on_log_check(struct ev_loop *loop, ev_timer *t, int events)
+{
+    UNUSED(loop);
+    UNUSED(events);
+    dirs_log_check(t->data);
+}
+
+static void watch_signal(struct sup *s, ev_signal *w, void (*fn)(struct ev_loop *, ev_signal *, int), int signum)
+{
+    ev_signal_init(w, fn, signum);
+    w->data = s;
+    ev_signal_start(s->loop, w);
+}
+
+static void loop_setup(struct sup *s)
+{
+    /* Not the default loop: that one reaps every child by itself. */
+    s->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+    if (s->loop == NULL) {
+        die(EXIT_UNAVAILABLE, "no event loop");
+    }
+    watch_signal(s, &s->sig_term, on_stop_signal, SIGTERM);
+    watch_signal(s, &s->sig_int, on_stop_signal, SIGINT);
+    watch_signal(s, &s->sig_hup, on_hup, SIGHUP);
+    watch_signal(s, &s->sig_chld, on_chld, SIGCHLD);
+    ev_prepare_init(&s->turn, on_turn);
+    s->turn.data = s;
+    ev_prepare_start(s->loop, &s->turn);
+    ev_timer_init(&s->log_check, on_log_check, LOG_CHECK_S, LOG_CHECK_S);
+    s->log_check.data = s;
+    ev_timer_start(s->loop, &s->log_check);
+    notify_watchdog_start(s);
+}
+
+/* ---- start --------------------------------------------------------------------------------------------- */
+
+static const char usage[] =
+    "usage: tenaza-supervisor [--config FILE] [--state DIR] [--port N] [--bind ADDRESS] [--log-level LEVEL]\n"
+    "People start it with: tenaza run\n";
+
+static void parse_args(struct sup *s, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},    {"state", required_argument, NULL, 's'},
+        {"port", required_argument, NULL, 'p'},      {"bind", required_argument, NULL, 'b'},
+        {"log-level", required_argument, NULL, 'l'}, {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int o;
+    uint64_t port;
+
+    s->opts.port = -1;
+    while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        if (o == 'c') {
+            s->opts.config = optarg;
+        } else if (o == 's') {
+            s->opts.state = optarg;
+        } else if (o == 'b') {
+            s->opts.bind = optarg;
+        } else if (o == 'l') {
+            s->opts.level = optarg;
+        } else if (o == 'p' && sv_u64(sv_of(optarg), &port) && port <= 65535) {
+            s->opts.port = (int)port;
+        } else {
+            fputs(usage, o == 'h' ? stdout : stderr);
+            exit(o == 'h' ? 0 : EXIT_USAGE);
+        }
+    }
+    if (optind < argc) {
+        fputs(usage, stderr);
+        exit(EXIT_USAGE);
+    }
+}
+
+static void put_option(struct sup *s, const char *path, struct cfg_raw raw)
+{
+    cfg_put(&s->cfg, path, &raw, "command line");
+}
+
+static void load_config(struct sup *s)
+{
+    cfg_init(&s->cfg);
+    if (s->opts.config != NULL) {
+        if (realpath(s->opts.config, s->config_file) == NULL) {
+            snprintf(s->config_file, sizeof s->config_file, "%s", s->opts.config);
+        }
+        cfg_load(&s->cfg, s->config_file);
+    }
+    if (s->opts.port >= 0) {
+        put_option(s, "edge.port", (struct cfg_raw){.kind = RAW_INT, .i = s->opts.port});
+    }
+    if (s->opts.bind != NULL) {
+        put_option(s, "edge.bind", (struct cfg_raw){.kind = RAW_STR, .s = s->opts.bind});
+    }
+    if (s->opts.level != NULL) {
+        put_option(s, "logging.level", (struct cfg_raw){.kind = RAW_STR, .s = s->opts.level});
+    }
+    if (s->cfg.error_n == 0) {
+        cfg_resolve_secrets(&s->cfg);
+        cfg_check(&s->cfg);
+    }
+    fputs(buf_cstr(&s->cfg.warnings), stderr);
+    if (s->cfg.error_n > 0) {
+        fprintf(stderr, "tenaza: the configuration has %u error%s:\n%s", s->cfg.error_n,
+                s->cfg.error_n == 1 ? "" : "s", buf_cstr(&s->cfg.errors));
+        exit(EXIT_CONFIG);
+    }
+    s->rules = (struct backoff_rules){
+        .first = cfg_int(&s->cfg, "supervisor.restart.first"),
+        .max = cfg_int(&s->cfg, "supervisor.restart.max"),
+        .reset_after = cfg_int(&s->cfg, "supervisor.restart.resetAfter"),
+        .within = cfg_int(&s->cfg, "supervisor.restart.breaker.within"),
+        .failures = (unsigned)cfg_int(&s->cfg, "supervisor.restart.breaker.failures"),
+    };
+}
+
+static void find_programs(struct sup *s)
+{
+    ssize_t n = readlink("/proc/self/exe", s->exe_dir, sizeof s->exe_dir - 1);
+
+    if (n <= 0) {
+        die(EXIT_UNAVAILABLE, "/proc is not mounted: the workers' programs cannot be found");
+    }
+    s->exe_dir[n] = '\0';
+    char *slash = strrchr(s->exe_dir, '/');
+    *slash = '\0';
+    snprintf(s->libexec, sizeof s->libexec, "%.*s/../libexec/tenaza", PATH_MAX - 32, s->exe_dir);
+}
+
+static void setup_log(struct sup *s)
+{
+    const char *console = cfg_str(&s->cfg, "logging.console");
+    const char *journal = getenv("JOURNAL_STREAM");
+    enum log_level level = LOG_L_INFO;
+    bool to_journal = strcmp(console, "journal") == 0 ||
+                      (strcmp(console, "auto") == 0 && journal != NULL && !isatty(STDERR_FILENO));
+
+    s->log_style = to_journal ? "journal" : "plain";
+    sv_copy(s->log_level, sizeof s->log_level, sv_of(cfg_str(&s->cfg, "logging.level")));
+    (void)log_level_parse(s->log_level, &level);
+    log_init("supervisor", 0, to_journal ? LOG_STYLE_JOURNAL : LOG_STYLE_PLAIN, s->log_fd);
+    log_set_level(level);
+    if (strcmp(console, "off") == 0) {
+        log_set_console(false);
+    }
+}
+
+static void make_token(struct sup *s)
+{
+    if (strcmp(cfg_str(&s->cfg, "edge.auth.mode"), "none") == 0) {
+        s->token = xstrdup("");
+        return;
+    }
+    int rc = cfg_gateway_token(&s->cfg, s->state_dir, true, &s->token, &s->token_made);
+    if (rc == ERR_PARSE) {
+        die(EXIT_CONFIG, "%s/gateway.token is damaged (shorter than 16 characters); delete it to get a new one",
+            s->state_dir);
+    }
+    if (rc != 0) {
+        die(EXIT_NOPERM, "%s/gateway.token cannot be read or made: %s", s->state_dir, strerror(errno));
+    }
+}
+
+static void write_pid(struct sup *s)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%d\n", (int)getpid());
+    if (dirs_write_small(s->run_dir, "pid", text) != 0) {
+        die(EXIT_CANTCREAT, "%s/pid cannot be written: %s", s->run_dir, strerror(errno));
+    }
+}
+
+static void begin(struct sup *s)
+{
+    loop_setup(s);
+    ctlsock_open(s);
+    children_make(s);
+    s->changed = true;
+    for (size_t i = 0; i < s->child_n; i++) {
+        life_event(&s->children[i]->life, LE_START);
+    }
+}
+
+static void finish(struct sup *s)
+{
+    ctlsock_close(s);
+    for (size_t i = 0; i < s->child_n; i++) {
+        child_free(s->children[i]);
+    }
+    log_info("stopped");
+    ev_loop_destroy(s->loop);
+    fd_close(&s->listen_fd);
+    if (s->token != NULL) {
+        explicit_bzero(s->token, strlen(s->token));
+    }
+    xfree(s->token);
+    cfg_free(&s->cfg);
+    fd_close(&s->log_fd);
+}
+
+int main(int argc, char **argv)
+{
+    static struct sup s;
+
+    s.begun_us = clock_mono_us();
+    s.begun_ms = s.begun_us / 1000;
+    s.listen_fd = -1;
+    log_init("supervisor", 0, LOG_STYLE_PLAIN, -1);
+    (void)umask(077);
+    (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+    parse_args(&s, argc, argv);
+    load_config(&s);
+    find_programs(&s);
+    dirs_state(&s);
+    dirs_runtime(&s);
+    dirs_log(&s);
+    setup_log(&s);
+    make_token(&s);
+    listen_open(&s);
+    write_pid(&s);
+    begin(&s);
+    ev_run(s.loop, 0);
+    finish(&s);
+    return s.exit_code;
+}

@@ -1,0 +1,124 @@
+/*
+ * reap.c: notices the end of workers (pidfd) and of their stray descendants (subreaper), and says what it means.
+ * Runs in: supervisor.     Owns: nothing.
+ * Never: waits; waits for "any" child in a way that could take a worker's exit away from its pidfd.
+ * Tested in: tests/scn/f1-kill.test.mjs
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "common/err.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "supervisor/sup.h"
+
+static enum life_event classify(const siginfo_t *end)
+{
+    if (end->si_code != CLD_EXITED) {
+        return LE_EXIT_CRASH;
+    }
+    switch (end->si_status) {
+    case 0:
+        return LE_EXIT_OK;
+    case EXIT_USAGE:
+    case EXIT_CONFIG:
+        return LE_EXIT_CFG;
+    case EXIT_UNAVAILABLE:
+    case EXIT_TEMPFAIL:
+        return LE_EXIT_TEMP;
+    default:
+        return LE_EXIT_CRASH;
+    }
+}
+
+static void describe(struct child *c, const siginfo_t *end)
+{
+    int status = end->si_status;
+
+    if (end->si_code == CLD_EXITED) {
+        snprintf(c->last_exit, sizeof c->last_exit, "exit %d%s%s", status, c->fail[0] ? ": " : "", c->fail);
+    } else {
+        const char *name = sigabbrev_np(status);
+        snprintf(c->last_exit, sizeof c->last_exit, "signal %d (SIG%s)%s%s%s", status, name ? name : "?",
+                 end->si_code == CLD_DUMPED ? ", core dumped" : "", c->fail[0] ? ": " : "", c->fail);
+    }
+}
+
+static void report(const struct child *c, enum life_event e)
+{
+    bool asked = c->life.state == LS_DRAINING || c->life.state == LS_STOPPING ||
+                 (c->life.state == LS_KILLING && !c->life.overdue);
+
+    if (asked) {
+        log_debug("%s: ended: %s", c->name, c->last_exit);
+    } else if (e == LE_EXIT_CFG) {
+        log_error("%s: stopped until its configuration is put right: %s", c->name, c->last_exit);
+    } else {
+        log_warn("%s: ended: %s", c->name, c->last_exit);
+    }
+}
+
+void reap_child(struct child *c)
+{
+    siginfo_t end = {0};
+
+    /* Only a look: as long as it is not reaped its pid, and so its group, cannot be given to anybody else. */
+    if (c->pidfd < 0 || c->exiting ||
+        waitid(P_PIDFD, (id_t)c->pidfd, &end, WEXITED | WNOHANG | WNOWAIT) != 0 || end.si_pid == 0) {
+        return;
+    }
+    c->exiting = true;
+    c->fail[0] = '\0';
+    ctlchan_read_rest(c); /* its last packets may say why */
+    /* Whatever it started must not outlive it: one credential, one process. */
+    (void)kill(-c->pid, SIGKILL);
+    (void)waitid(P_PIDFD, (id_t)c->pidfd, &end, WEXITED | WNOHANG);
+    ev_io_stop(c->sup->loop, &c->pid_io);
+    fd_close(&c->pidfd);
+    ctlchan_drop(c);
+    pid_t pid = c->pid;
+    c->pid = 0;
+    enum life_event e = classify(&end);
+    describe(c, &end);
+    report(c, e);
+    if (c->kind->planes == WP_BOTH) {
+        peers_announce(c->sup, false, c->name, c->inc, pid);
+    }
+    c->exiting = false;
+    life_event(&c->life, e);
+}
+
+static void on_pid(struct ev_loop *loop, ev_io *io, int events)
+{
+    UNUSED(loop);
+    UNUSED(events);
+    reap_child(io->data);
+}
+
+void reap_watch(struct child *c)
+{
+    ev_io_init(&c->pid_io, on_pid, c->pidfd, EV_READ);
+    c->pid_io.data = c;
+    ev_io_start(c->sup->loop, &c->pid_io);
+}
+
+void reap_strangers(struct sup *s)
+{
+    /* Peek first: the exit of a worker belongs to its pidfd. Each turn takes one away, so this ends. */
+    for (int i = 0; i < 1024; i++) {
+        siginfo_t end = {0};
+        if (waitid(P_ALL, 0, &end, WEXITED | WNOHANG | WNOWAIT) != 0 || end.si_pid == 0) {
+            return;
+        }
+        struct child *c = child_by_pid(s, end.si_pid);
+        if (c != NULL) {
+            reap_child(c);
+            continue;
+        }
+        log_debug("an orphan of a worker ended, pid %d", (int)end.si_pid);
+        (void)waitid(P_PID, (id_t)end.si_pid, &end, WEXITED | WNOHANG);
+    }
+}

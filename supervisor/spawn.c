@@ -1,0 +1,270 @@
+/*
+ * spawn.c: starts one worker: control channel, sealed configuration section, clean descriptors and environment.
+ * Runs in: supervisor; the second half in the new process, before its program begins.
+ * Owns: nothing after it returns; descriptors go into the child's struct.
+ * Never: leaks a descriptor into a worker; does anything after fork that is not async-signal-safe.
+ * Tested in: tests/unit/supervisor/test_supervise.c, and by every scenario
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "supervisor/sup.h"
+
+#define SECTION_MAX (4u * 1024 * 1024)
+#define MAX_INHERITED 4 /* control, section, log, listening socket */
+#define MAX_ENV 16
+/* Inherited descriptors are first moved up here, so that none is overwritten while they are put in place. */
+#define FD_PARKING 64
+#define EDGE_NOFILE 65536
+
+struct launch {
+    char path[PATH_MAX + 64];
+    char inc[24];
+    const char *argv[8];
+    char *env[MAX_ENV + 1];
+    size_t env_n;
+    int fds[MAX_INHERITED];
+    int fd_n;
+    bool many_files;
+    pid_t parent;
+    int null_in, null_log;
+};
+
+/* ---- in the new process: only async-signal-safe calls --------------------------------------------------- */
+
+static void child_descriptors(struct launch *l)
+{
+    for (int i = 0; i < l->fd_n; i++) {
+        l->fds[i] = fcntl(l->fds[i], F_DUPFD, FD_PARKING);
+    }
+    (void)dup2(l->null_in, STDIN_FILENO);
+    (void)dup2(STDERR_FILENO, STDOUT_FILENO);
+    for (int i = 0; i < l->fd_n; i++) {
+        if (l->fds[i] < 0 || dup2(l->fds[i], CTL_FD + i) < 0) {
+            _exit(EXIT_UNAVAILABLE);
+        }
+    }
+    (void)close_range((unsigned)(CTL_FD + l->fd_n), ~0u, 0);
+}
+
+static void child_signals(void)
+{
+    sigset_t none;
+    struct sigaction dfl = {.sa_handler = SIG_DFL};
+
+    sigemptyset(&none);
+    sigemptyset(&dfl.sa_mask);
+    for (int i = 1; i < NSIG; i++) {
+        (void)sigaction(i, &dfl, NULL);
+    }
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void child_limits(const struct launch *l)
+{
+    struct rlimit r;
+
+    if (l->many_files && getrlimit(RLIMIT_NOFILE, &r) == 0) {
+        r.rlim_cur = r.rlim_max < EDGE_NOFILE ? r.rlim_max : EDGE_NOFILE;
+        (void)setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
+static void child_run(struct launch *l) ATTR_NORETURN;
+static void child_run(struct launch *l)
+{
+    char *argv[ARRAY_LEN(l->argv)];
+
+    child_signals();
+    (void)setsid();
+    child_descriptors(l);
+    child_limits(l);
+    /* Dies with us; if we are gone already, nobody will ever ask for it. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != l->parent) {
+        _exit(EXIT_UNAVAILABLE);
+    }
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    memcpy(argv, l->argv, sizeof argv);
+    execve(l->path, argv, l->env);
+    _exit(127);
+}
+
+/* ---- before fork --------------------------------------------------------------------------------------- */
+
+/* The section in memory that nobody can change any more. */
+static int make_section(struct child *c)
+{
+    struct conf conf = {0};
+    struct buf bytes = BUF_INIT(SECTION_MAX);
+    struct sup *s = c->sup;
+    const struct cfg_place place = {s->run_dir, s->state_dir, s->log_style, s->token, s->listen_fd >= 0 ? 1 : 0};
+    int fd = memfd_create("tenaza-section", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    cfg_section(&s->cfg, c->kind->id, c->kind->id == WK_channel ? &c->account : NULL, &place, &conf);
+    conf_set_str(&conf, "log.level", sv_of(s->log_level));
+    bool ok = fd >= 0 && conf_encode(&conf, &bytes) && fd_write_all(fd, bytes.p, bytes.n) == 0 &&
+              lseek(fd, 0, SEEK_SET) == 0 &&
+              fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0;
+    if (bytes.p != NULL) {
+        explicit_bzero(bytes.p, bytes.n); /* it holds secrets */
+    }
+    buf_free(&bytes);
+    conf_free(&conf);
+    if (!ok) {
+        fd_close(&fd);
+    }
+    return fd;
+}
+
+static void add_env(struct launch *l, const char *name)
+{
+    const char *value = getenv(name);
+
+    if (value != NULL && l->env_n < MAX_ENV) {
+        l->env[l->env_n++] = xasprintf("%s=%s", name, value);
+    }
+}
+
+/* A clean environment: keys and everything else that a worker should have come in its section. */
+static void make_env(struct launch *l, const struct child *c)
+{
+    static const char *const names[] = {"PATH",          "LANG",         "LC_ALL",       "TZ",
+                                        "SSL_CERT_FILE", "SSL_CERT_DIR", "ASAN_OPTIONS", "UBSAN_OPTIONS",
+                                        "LSAN_OPTIONS"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        add_env(l, names[i]);
+    }
+#ifdef TENAZA_CRASH_POINTS
+    /* The first incarnation dies at the named place; its successor shows what is left. */
+    if (c->spawns == 0) {
+        add_env(l, "TENAZA_CRASH_AT");
+    }
+#else
+    UNUSED(c);
+#endif
+}
+
+static bool find_program(struct launch *l, const struct child *c)
+{
+    const char *dirs[] = {c->sup->exe_dir, c->sup->libexec};
+
+    for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+        snprintf(l->path, sizeof l->path, "%s/%s", dirs[i], c->kind->exe);
+        if (access(l->path, X_OK) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void make_argv(struct launch *l, const struct child *c)
+{
+    snprintf(l->inc, sizeof l->inc, "%" PRIu64, c->inc);
+    l->argv[0] = c->kind->exe;
+    l->argv[1] = "--name";
+    l->argv[2] = c->name;
+    l->argv[3] = "--inc";
+    l->argv[4] = l->inc;
+    l->argv[5] = NULL;
+}
+
+static int launch_process(struct launch *l, struct child *c)
+{
+    l->parent = getpid();
+    pid_t pid = fork();
+    if (pid < 0) {
+        log_error("%s: no new process: %s", c->name, strerror(errno));
+        return ERR_IO;
+    }
+    if (pid == 0) {
+        child_run(l);
+    }
+    /* Safe although not atomic: a pid is not given away before it is reaped, and only we reap. */
+    c->pidfd = pidfd_open(pid, 0);
+    if (c->pidfd < 0) {
+        log_error("%s: pidfd_open: %s", c->name, strerror(errno));
+        (void)kill(pid, SIGKILL); /* the subreaper path buries it */
+        return ERR_IO;
+    }
+    (void)fcntl(c->pidfd, F_SETFD, FD_CLOEXEC);
+    c->pid = pid;
+    return 0;
+}
+
+static int open_null(int flags)
+{
+    return open("/dev/null", flags | O_CLOEXEC);
+}
+
+static int prepare_and_launch(struct launch *l, struct child *c, int pair[2])
+{
+    int section = make_section(c);
+    int rc = ERR_IO;
+
+    l->null_in = open_null(O_RDONLY);
+    l->null_log = open_null(O_WRONLY | O_APPEND);
+    if (section >= 0 && l->null_in >= 0 && l->null_log >= 0) {
+        l->fds[l->fd_n++] = pair[1];
+        l->fds[l->fd_n++] = section;
+        l->fds[l->fd_n++] = c->sup->log_fd >= 0 ? c->sup->log_fd : l->null_log;
+        if (c->kind->id == WK_edge && c->sup->listen_fd >= 0) {
+            l->fds[l->fd_n++] = c->sup->listen_fd;
+            l->many_files = true;
+        }
+        rc = launch_process(l, c);
+    } else {
+        log_error("%s: its configuration section cannot be made: %s", c->name, strerror(errno));
+    }
+    fd_close(&section);
+    fd_close(&l->null_in);
+    fd_close(&l->null_log);
+    return rc;
+}
+
+int spawn_child(struct child *c)
+{
+    struct launch l = {0};
+    int pair[2];
+
+    if (!find_program(&l, c)) {
+        log_error("%s: %s is neither in %s nor in %s", c->name, c->kind->exe, c->sup->exe_dir, c->sup->libexec);
+        return ERR_GONE;
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
+        log_error("%s: no control channel: %s", c->name, strerror(errno));
+        return ERR_IO;
+    }
+    c->inc = sup_next_inc(c->sup);
+    make_argv(&l, c);
+    make_env(&l, c);
+    int rc = prepare_and_launch(&l, c, pair);
+    for (size_t i = 0; i < l.env_n; i++) {
+        xfree(l.env[i]);
+    }
+    fd_close(&pair[1]);
+    if (rc != 0) {
+        fd_close(&pair[0]);
+        return rc;
+    }
+    c->ctl = pair[0];
+    c->started_ms = clock_mono_ms();
+    c->ready_ms = 0;
+    c->spawns++;
+    return 0;
+}

@@ -1,0 +1,129 @@
+/*
+ * status.c: the state of everything as one JSON object, for `tenaza status`.
+ * Runs in: supervisor.     Owns: nothing.
+ * Never: includes a secret; needs anything of a worker at the moment of asking.
+ * Tested in: tests/scn/a1-first-reply.test.mjs
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "supervisor/sup.h"
+
+struct usage {
+    uint64_t rss_kb, cpu_ms;
+};
+
+static bool read_proc(pid_t pid, const char *file, char *dst, size_t cap)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    ssize_t n = read(fd, dst, cap - 1);
+    fd_close(&fd);
+    dst[n > 0 ? n : 0] = '\0';
+    return n > 0;
+}
+
+static uint64_t field_at(sv rest, unsigned index)
+{
+    uint64_t v = 0;
+
+    for (unsigned i = 0; i < index; i++) {
+        (void)sv_cut(&rest, ' ');
+    }
+    (void)sv_u64(sv_trim(sv_cut(&rest, ' ')), &v);
+    return v;
+}
+
+static struct usage usage_of(pid_t pid)
+{
+    struct usage u = {0};
+    char text[1024];
+    uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
+
+    if (pid != 0 && read_proc(pid, "statm", text, sizeof text)) {
+        u.rss_kb = field_at(sv_of(text), 1) * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+    }
+    if (pid != 0 && ticks > 0 && read_proc(pid, "stat", text, sizeof text)) {
+        /* The name in parentheses may contain anything; utime and stime are the 12th and 13th behind it. */
+        const char *end = strrchr(text, ')');
+        sv rest = end ? sv_of(end + 2) : SV("");
+        u.cpu_ms = (field_at(rest, 11) + field_at(rest, 12)) * 1000 / ticks;
+    }
+    return u;
+}
+
+static void put_str(struct buf *out, const char *key, const char *value)
+{
+    buf_printf(out, "\"%s\":", key);
+    buf_json_str(out, sv_of(value));
+    buf_ch(out, ',');
+}
+
+static void put_child(struct buf *out, const struct child *c, int64_t now)
+{
+    struct usage u = usage_of(c->pid);
+    bool up = c->life.state == LS_READY;
+    bool waits = c->life.state == LS_BACKOFF || c->life.state == LS_PARKED;
+
+    buf_ch(out, '{');
+    put_str(out, "name", c->name);
+    put_str(out, "kind", c->kind->name);
+    put_str(out, "state", life_state_text(c->life.state));
+    put_str(out, "status", c->status);
+    put_str(out, "alarm", c->alarm);
+    put_str(out, "lastExit", c->last_exit);
+    buf_printf(out,
+               "\"pid\":%d,\"inc\":%" PRIu64 ",\"restarts\":%u,\"upMs\":%" PRId64 ",\"rssKb\":%" PRIu64
+               ",\"cpuMs\":%" PRIu64 ",\"lagMs\":%" PRIu64 ",\"nextTryMs\":%" PRId64 "}",
+               (int)c->pid, c->inc, c->restarts, up ? now - c->ready_ms : 0, u.rss_kb, u.cpu_ms, c->lag_ms,
+               waits && c->next_try_ms > now ? c->next_try_ms - now : 0);
+}
+
+static bool is_degraded(const struct sup *s)
+{
+    for (size_t i = 0; i < s->child_n; i++) {
+        if (s->children[i]->life.state != LS_READY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void status_json(struct sup *s, struct buf *out)
+{
+    int64_t now = clock_mono_ms();
+    char started[CLOCK_ISO_LEN];
+
+    clock_iso(clock_real_ms() - (now - s->begun_ms), started);
+    buf_str(out, "{\"ok\":true,");
+    put_str(out, "version", TENAZA_VERSION);
+    put_str(out, "url", s->url);
+    put_str(out, "configPath", s->config_file);
+    put_str(out, "stateDir", s->state_dir);
+    put_str(out, "runDir", s->run_dir);
+    put_str(out, "startedAt", started);
+    put_str(out, "logLevel", s->log_level);
+    struct usage own = usage_of(getpid());
+    buf_printf(out,
+               "\"pid\":%d,\"upMs\":%" PRId64 ",\"rssKb\":%" PRIu64 ",\"cpuMs\":%" PRIu64
+               ",\"ready\":%s,\"degraded\":%s,\"stopping\":%s,\"workers\":[",
+               (int)getpid(), now - s->begun_ms, own.rss_kb, own.cpu_ms, sup_all_ready(s) ? "true" : "false",
+               is_degraded(s) ? "true" : "false", s->stopping ? "true" : "false");
+    for (size_t i = 0; i < s->child_n; i++) {
+        if (i > 0) {
+            buf_ch(out, ',');
+        }
+        put_child(out, s->children[i], now);
+    }
+    buf_str(out, "]}");
+}

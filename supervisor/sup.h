@@ -1,0 +1,154 @@
+/*
+ * sup.h: what the files of the supervisor share: the supervisor itself, its children, its control clients.
+ * Runs in: supervisor.     Owns: declarations.
+ * Never: included outside supervisor/ (the command line does not either).
+ * Tested in: by every scenario
+ */
+#ifndef TENAZA_SUPERVISOR_SUP_H
+#define TENAZA_SUPERVISOR_SUP_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <ev.h>
+
+#include "common/buf.h"
+#include "proto/control.h"
+#include "supervisor/backoff.h"
+#include "supervisor/conf_tree.h"
+#include "supervisor/kinds.h"
+#include "supervisor/lifecycle.h"
+
+#define SUP_MAX_CHILDREN 512
+#define SUP_MAX_CLIENTS 64
+/* Longest path of a Unix socket (sun_path without its NUL). */
+#define SUP_SOCKET_PATH_MAX 107
+
+struct sup;
+
+/* Packets for a hub that did not fit into its socket; more than this is a hub that hangs. */
+#define CHILD_QUEUE_MAX 4096
+
+struct child {
+    struct life life; /* first: the effects find the child through it */
+    struct sup *sup;
+    const struct worker_kind *kind;
+    struct cfg_account account; /* kind channel */
+    char name[136];
+    uint64_t inc;
+    pid_t pid;  /* 0: none */
+    int pidfd;  /* -1: none */
+    int ctl;    /* our end of its fd 3, -1: none */
+    bool exiting; /* its end was seen and is being handled */
+    struct backoff backoff;
+    int64_t started_ms, ready_ms, next_try_ms; /* monotonic */
+    unsigned spawns, restarts;
+    uint64_t lag_ms;
+    char status[512], alarm[512], fail[512], last_exit[640];
+    struct ctl_packet *queue; /* waiting for the socket */
+    size_t queue_n;
+    ev_timer deadline, beat;
+    ev_io ctl_io, pid_io;
+};
+
+/* A connection on ctl.sock. */
+struct client {
+    struct sup *sup;
+    int fd; /* -1: free */
+    pid_t pid;
+    char name[32]; /* "cli-123" after attach, else empty */
+    uint64_t inc;
+    struct buf in, out;
+    bool closing;
+    ev_io read_io, write_io;
+};
+
+struct sup_opts {
+    const char *config, *state, *bind; /* NULL: not given */
+    int port;                          /* -1: not given */
+    const char *level;
+};
+
+struct sup {
+    struct ev_loop *loop;
+    struct sup_opts opts;
+    struct cfg cfg;
+    struct backoff_rules rules;
+    char exe_dir[PATH_MAX], libexec[PATH_MAX];
+    char state_dir[PATH_MAX], run_dir[PATH_MAX], config_file[PATH_MAX];
+    char url[160];
+    char *token;
+    bool token_made, state_made;
+    const char *log_style;
+    char log_level[8];
+    int log_fd, state_lock, run_lock;
+    int listen_fd;
+    uint64_t last_inc;
+    int64_t begun_ms, begun_us; /* monotonic: when the process was started by the kernel, about */
+    struct child *children[SUP_MAX_CHILDREN];
+    size_t child_n;
+    int ctl_fd;
+    struct client clients[SUP_MAX_CLIENTS];
+    bool ready_once, stopping, changed;
+    int signals; /* how often it was asked to stop by a signal */
+    int exit_code;
+    ev_prepare turn;
+    ev_io ctl_io;
+    ev_timer grace, log_check, watchdog;
+    ev_signal sig_term, sig_int, sig_hup, sig_chld;
+};
+
+/* main.c */
+uint64_t sup_next_inc(struct sup *s);
+void sup_stop(struct sup *s, int exit_code);
+bool sup_all_ready(const struct sup *s); /* channels not required */
+
+/* dirs.c: directories, locks, log file. All end the process with a clear text when they fail. */
+void dirs_state(struct sup *s);
+void dirs_runtime(struct sup *s);
+void dirs_log(struct sup *s);
+void dirs_log_check(struct sup *s); /* sets the log file aside when it has grown too large */
+int dirs_write_small(const char *dir, const char *name, const char *text) ATTR_NODISCARD;
+
+/* children.c: which workers there are, and what the life cycle does to them */
+void children_make(struct sup *s);
+struct child *child_by_name(struct sup *s, const char *name);
+struct child *child_by_pid(struct sup *s, pid_t pid);
+void child_free(struct child *c);
+
+/* spawn.c */
+int spawn_child(struct child *c) ATTR_NODISCARD;
+
+/* reap.c */
+void reap_watch(struct child *c);
+void reap_child(struct child *c); /* when it has ended; else nothing */
+void reap_strangers(struct sup *s);
+
+/* ctlchan.c */
+void ctlchan_watch(struct child *c);
+void ctlchan_drop(struct child *c);
+void ctlchan_send(struct child *c, const struct ctl_packet *p);
+void ctlchan_read_rest(struct child *c);
+
+/* peers.c: who may speak to store and bus */
+void peers_announce(struct sup *s, bool up, const char *name, uint64_t inc, pid_t pid);
+void peers_replay(struct child *hub);
+
+/* listen.c */
+void listen_open(struct sup *s);
+
+/* ctlsock.c, status.c */
+void ctlsock_open(struct sup *s);
+void ctlsock_close(struct sup *s);
+void status_json(struct sup *s, struct buf *out);
+
+/* notify.c, banner.c */
+void notify_ready(struct sup *s);
+void notify_status(struct sup *s);
+void notify_stopping(struct sup *s);
+void notify_watchdog_start(struct sup *s);
+void banner_ready(struct sup *s);
+
+#endif
