@@ -106,7 +106,10 @@ static bool switched_off(const struct cfg *c, const char *group, sv rest)
 {
     char path[512];
 
-    snprintf(path, sizeof path, "%s.%.*s.enabled", group, SV_ARG(rest));
+    int n = snprintf(path, sizeof path, "%s.%.*s.enabled", group, SV_ARG(rest));
+    if (n < 0 || (size_t)n >= sizeof path) {
+        return false;
+    }
     const struct cfg_value *v = cfg_find(c, path);
     return v != NULL && v->i == 0;
 }

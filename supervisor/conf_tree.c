@@ -53,6 +53,8 @@ void cfg_free(struct cfg *c)
 }
 
 static void message(struct buf *b, const char *origin, const char *path, const char *fmt, va_list ap)
+    ATTR_PRINTF(4, 0);
+static void message(struct buf *b, const char *origin, const char *path, const char *fmt, va_list ap)
 {
     if (origin != NULL && origin[0] != '\0') {
         buf_printf(b, "%s: ", origin);
