@@ -218,5 +218,5 @@ void loop_timer_stop(struct loop_timer *t)
 
 bool loop_timer_active(const struct loop_timer *t)
 {
-    return ev_is_active(&t->ev);
+    return t->ev.active != 0; /* ev_is_active casts the const away */
 }
