@@ -40,6 +40,7 @@ struct outbound {
 };
 
 static void on_token(void *ctx);
+static void on_note_done(void *ctx);
 static void send_begin(struct delivery *d);
 static void send_receipt(struct delivery *d);
 
@@ -62,6 +63,7 @@ static void delivery_free(struct delivery *d)
 {
     loop_timer_stop(&d->timer);
     store_forget(store_of(d->out), d);
+    loop_defer_cancel(chan_loop(d->out->c), on_note_done, d);
     list_del(&d->link);
     d->out->count--;
     arena_free(&d->arena);
