@@ -1,0 +1,18 @@
+/*
+ * check.h: the cross-table invariants of the database.
+ * Runs in: store.     Owns: nothing.
+ * Never: repairs; it only tells.
+ * Tested in: after every test of tests/unit/store
+ */
+#ifndef TENAZA_WORKERS_STORE_CHECK_H
+#define TENAZA_WORKERS_STORE_CHECK_H
+
+#include "workers/store/model.h"
+
+/* One violated invariant per line; nothing: all is well. Reads every row: a matter of seconds at most. */
+void check_all(struct tx *tx, struct buf *findings);
+/* Runs, sessions, journal (check.c) and outbox, clock (check_out.c). */
+void check_outbox(struct tx *tx, struct buf *findings);
+void check_clock(struct tx *tx, struct buf *findings);
+
+#endif

@@ -1,0 +1,166 @@
+/*
+ * run.c: run rows: loading, leaving their place, ending.
+ * Runs in: store.     Owns: table runs, the state of journal rows.
+ * Never: decides what runs next (queue.c, sched.c) or who works on it (lease.c).
+ * Tested in: tests/unit/store/test_run.c
+ */
+#include "workers/store/model.h"
+
+bool run_get(struct tx *tx, sv run_id, struct run *run)
+{
+    *run = (struct run){0};
+    if (!rec_get(tx, T_RUNS, run_id, MSG_R_RUN, &run->r) || run->r.pub_n != 1) {
+        return false;
+    }
+    run->pub = run->r.pub[0];
+    return true;
+}
+
+void run_put(struct tx *tx, struct run *run)
+{
+    run->r.pub = &run->pub;
+    run->r.pub_n = 1;
+    rec_put(tx, T_RUNS, run->pub.run_id, MSG_R_RUN, &run->r);
+}
+
+bool run_ended(const struct run *run)
+{
+    return sv_eqc(run->r.place, "end");
+}
+
+static sv seq_key(uint64_t *seq)
+{
+    return sv_mem(seq, sizeof(*seq)); /* INTEGERKEY: native order */
+}
+
+bool run_input(struct tx *tx, const struct run *run, struct msg_r_journal *j, struct msg_ingest *in)
+{
+    uint64_t seq = run->r.seq;
+    if (!rec_get(tx, T_JOURNAL, seq_key(&seq), MSG_R_JOURNAL, j)) {
+        return false;
+    }
+    *in = j->in_n == 1 ? j->in[0] : (struct msg_ingest){0};
+    return j->in_n == 1;
+}
+
+void journal_put(struct tx *tx, uint64_t seq, struct msg_r_journal *j)
+{
+    rec_put(tx, T_JOURNAL, seq_key(&seq), MSG_R_JOURNAL, j);
+}
+
+/* The tombstone keeps what a repeat of the message must be told. */
+static void journal_done(struct tx *tx, const struct run *run)
+{
+    struct msg_r_journal j;
+    uint64_t seq = run->r.seq;
+    if (rec_get(tx, T_JOURNAL, seq_key(&seq), MSG_R_JOURNAL, &j)) {
+        j.state = SV("done");
+        j.in_n = 0;
+        journal_put(tx, seq, &j);
+    }
+}
+
+void run_push(struct tx *tx, const struct run *run)
+{
+    push_watchers(tx, false, MSG_RUN, &run->pub);
+}
+
+static struct key place_key(const struct sess *s, const struct run *run)
+{
+    struct key k = {.n = 0};
+    if (sv_eqc(run->r.place, "wait")) {
+        key_add(&k, s->hash);
+    } else {
+        key_u8(&k, (uint8_t)lane_of(run->r.lane));
+    }
+    key_u64(&k, run->r.order);
+    return k;
+}
+
+static void release_lease(struct tx *tx, struct run *run)
+{
+    struct msg_r_lease lease;
+    if (!rec_get(tx, T_LEASE, run->pub.run_id, MSG_R_LEASE, &lease)) {
+        return;
+    }
+    (void)tx_del(tx, T_LEASE, run->pub.run_id);
+    tx->s->lane_used[lane_of(lease.lane)]--;
+    struct client *c = client_find(tx->s, lease.worker);
+    if (c != NULL && c->inc == lease.inc && c->used > 0) {
+        c->used--;
+    }
+}
+
+void run_release(struct tx *tx, struct sess *s, struct run *run)
+{
+    struct key k = place_key(s, run);
+    if (sv_eqc(run->r.place, "lease")) {
+        release_lease(tx, run);
+        tx->s->state.running--;
+    } else if (sv_eqc(run->r.place, "wait")) {
+        (void)tx_del(tx, T_SESQ, key_sv(&k));
+        s->pub.queued -= s->pub.queued > 0;
+        tx->s->state.queued--;
+    } else if (sv_eqc(run->r.place, "ready")) {
+        (void)tx_del(tx, T_RUNQ, key_sv(&k));
+        tx->s->state.queued--;
+    } else if (sv_eqc(run->r.place, "later")) {
+        tx->s->state.queued--;
+    }
+    run->r.place = SV("");
+}
+
+/* Error runs tell the sender too; an abort that somebody asked for needs no words. */
+static void deliver_error(struct tx *tx, const struct run *run, const struct run_end *end)
+{
+    bool failed = sv_eqc(run->pub.state, "error") || sv_eqc(run->pub.state, "timeout");
+    if (!run->r.deliver || !failed || end->quiet) {
+        return;
+    }
+    struct route to = {run->r.channel, run->r.account, run->r.chat_id, run->r.thread_id, run->r.reply_to};
+    sv text = sv_empty(run->pub.error) ? SV("Something went wrong; there is no answer to this message.")
+                                       : run->pub.error;
+    out_add_row(tx, &to, text, SV("plain"), run->pub.run_id);
+}
+
+static sv session_status(sv run_state)
+{
+    static const struct {
+        const char *run, *session;
+    } rows[] = {{"ok", "done"}, {"error", "failed"}, {"aborted", "killed"}, {"timeout", "timeout"}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (sv_eqc(run_state, rows[i].run)) {
+            return sv_of(rows[i].session);
+        }
+    }
+    return SV("done");
+}
+
+void run_finish(struct tx *tx, struct sess *s, struct run *run, const struct run_end *end)
+{
+    struct store *st = tx->s;
+    run_release(tx, s, run);
+    run->pub.state = sv_of(end->state);
+    run->pub.error_kind = end->error_kind;
+    run->pub.error = end->error;
+    run->pub.stop = end->stop;
+    run->pub.merged_into = end->merged_into;
+    run->pub.ended_ms = tx->now;
+    run->pub.worker = SV_NULL;
+    run->r.place = SV("end");
+    if (sv_eqc(run->pub.state, "ok")) {
+        st->state.answered++;
+    } else if (!sv_eqc(run->pub.state, "merged")) {
+        st->state.failed++;
+    }
+    journal_done(tx, run);
+    deliver_error(tx, run, end);
+    run_put(tx, run);
+    run_push(tx, run);
+    s->pub.updated_ms = tx->now;
+    if (sv_eq(s->pub.active_run, run->pub.run_id)) {
+        s->pub.active_run = SV_NULL;
+        s->pub.status = session_status(run->pub.state);
+        queue_next(tx, s);
+    }
+}

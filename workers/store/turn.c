@@ -1,0 +1,272 @@
+/*
+ * turn.c: one turn of the store: everything that has arrived in one transaction, then answers.
+ * Runs in: store.     Owns: the open transaction.
+ * Never: sends before the commit; lets one bad request spoil the others (each writes in a nested transaction).
+ * Tested in: tests/unit/store/test_turn.c
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "proto/wire.h"
+#include "workers/store/model.h"
+
+/* A commit slower than this counts as a stall of ours: deadlines of the others move by it. */
+#define STALL_US 100000
+#define SWEEP_MS 60000
+#define GROWS_MAX 8
+
+/* ---- one request ---- */
+
+static int decode(struct tx *tx, const struct store_req *r, void **body)
+{
+    const struct msg_desc *d = msg_desc(r->type);
+    struct wire_error why = {0};
+    *body = arena_alloc(tx->a, d->size);
+    int rc = wire_decode(r->type, r->body, tx->a, *body, &why);
+    if (rc != OK) {
+        tx->bad_field = arena_sv(tx->a, sv_of(why.field));
+        tx->bad_text = arena_sv(tx->a, sv_of(why.text));
+        return ERR_BAD;
+    }
+    return OK;
+}
+
+/* Runs the handler inside a nested transaction, which is thrown away when it fails. */
+static int call_nested(struct tx *tx, handler_fn *fn, struct client *from, const void *body)
+{
+    struct store *s = tx->s;
+    MDB_txn *outer = tx->txn;
+    MDB_txn *inner = NULL;
+    struct msg_r_state saved = s->state;
+    struct out_mark mark = out_mark(s);
+    bool was_dirty = tx->dirty;
+    int rc = mdb_txn_begin(s->db.env, outer, 0, &inner);
+    if (rc != 0) {
+        tx->db_err = rc;
+        return ERR_IO;
+    }
+    tx->txn = inner;
+    rc = fn(tx, from, body);
+    tx->txn = outer;
+    if (tx->db_err != 0) {
+        mdb_txn_abort(inner);
+        return ERR_IO;
+    }
+    if (rc == OK && !tx->unfit) {
+        int db_rc = mdb_txn_commit(inner);
+        if (db_rc != 0) {
+            tx->db_err = db_rc;
+        }
+        return OK;
+    }
+    mdb_txn_abort(inner);
+    if (tx->dirty != was_dirty || tx->unfit) {
+        s->recount = true;
+    }
+    tx->dirty = was_dirty;
+    s->state = saved;
+    out_undo(s, mark);
+    if (s->recount) {
+        sched_recount(tx);
+    }
+    return rc == OK ? ERR_INTERNAL : rc;
+}
+
+static void one_request(struct tx *tx, const struct store_req *r)
+{
+    struct store *s = tx->s;
+    struct client *from = client_find(s, sv_of(r->name));
+    const struct handler *h = handler_of(r->type);
+    void *body = NULL;
+    if (from == NULL || from->inc != r->inc) {
+        return; /* it died while its request was on the way */
+    }
+    tx->bad_field = SV_NULL;
+    tx->bad_text = SV_NULL;
+    tx->retry_ms = 0;
+    tx->unfit = false;
+    from->seen_ms = clock_mono_ms();
+    out_begin(s, from->id, r->rid);
+    int rc = h != NULL ? decode(tx, r, &body) : fail(tx, ERR_BAD, "type", "the store does not know this message");
+    if (rc == OK) {
+        struct out_mark mark = out_mark(s);
+        rc = h->writes ? call_nested(tx, h->fn, from, body) : h->fn(tx, from, body);
+        if (!h->writes && (rc != OK || tx->unfit)) {
+            out_undo(s, mark);
+            rc = rc == OK ? ERR_INTERNAL : rc;
+        }
+    }
+    if (rc != OK && tx->db_err == 0) {
+        s->outs[s->answer_at].type = MSG_NONE;
+        out_fail(tx, rc);
+    }
+}
+
+/* ---- the transaction ---- */
+
+static int64_t min_due(int64_t a, int64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* When a turn without requests is needed next (real time). */
+static int64_t plan(struct tx *tx)
+{
+    struct store *s = tx->s;
+    int64_t mono = clock_mono_ms();
+    int64_t due = timer_next(tx);
+    due = min_due(due, tx->now + (s->next_sweep > mono ? s->next_sweep - mono : 1));
+    if (!s->boot_checked) {
+        int64_t left = s->boot_mono + BOOT_GRACE_MS - mono;
+        due = min_due(due, tx->now + (left > 0 ? left : 1));
+    }
+    size_t it = 0;
+    sv name;
+    void *value;
+    while (map_next(&s->clients, &it, &name, &value)) {
+        const struct client *c = value;
+        if (c->used > 0) {
+            int64_t left = c->seen_ms + LEASE_MS + 1 - mono;
+            due = min_due(due, tx->now + (left > 0 ? left : 1));
+        }
+    }
+    return due;
+}
+
+static int finish_txn(struct tx *tx)
+{
+    struct store *s = tx->s;
+    if (tx->dirty && tx->db_err == 0) {
+        rec_put(tx, T_META, SV("state"), MSG_R_STATE, &s->state);
+    }
+    if (tx->db_err != 0 || !tx->dirty) {
+        mdb_txn_abort(tx->txn);
+        return tx->db_err;
+    }
+    crash_point("store.before_commit");
+    int64_t from = clock_mono_us();
+    int rc = db_commit(&s->db, tx->txn);
+    int64_t us = clock_mono_us() - from;
+    if (rc != 0) {
+        return rc;
+    }
+    crash_point("store.after_commit");
+    s->latency[s->commits % LATENCIES] = (uint32_t)(us > UINT32_MAX ? UINT32_MAX : us);
+    s->commits++;
+    if (us > STALL_US) {
+        peer_forgive(s, us / 1000);
+    }
+    return 0;
+}
+
+static int turn_once(struct store *s, const struct store_req *reqs, size_t n)
+{
+    struct tx tx = {.s = s, .a = &s->arena, .now = clock_real_ms()};
+    arena_reset(&s->arena);
+    s->outs_n = 0;
+    s->bodies.n = 0;
+    int rc = db_begin(&s->db, &tx.txn);
+    if (rc != 0) {
+        return rc;
+    }
+    if (s->recount) {
+        sched_recount(&tx);
+    }
+    peer_news(&tx);
+    for (size_t i = 0; i < n && tx.db_err == 0; i++) {
+        one_request(&tx, &reqs[i]);
+    }
+    timer_run_due(&tx);
+    peer_silence(&tx);
+    sched_pump(&tx);
+    if (clock_mono_ms() >= s->next_sweep) {
+        s->next_sweep = clock_mono_ms() + SWEEP_MS;
+        journal_sweep(&tx);
+    }
+    s->next_due = plan(&tx);
+    return finish_txn(&tx);
+}
+
+/* ---- when it fails ---- */
+
+static void answer_busy(struct store *s, const struct store_req *reqs, size_t n)
+{
+    struct tx tx = {.s = s, .a = &s->arena, .retry_ms = 1000, .bad_text = sv_of(s->degraded)};
+    arena_reset(&s->arena);
+    s->outs_n = 0;
+    s->bodies.n = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct client *c = client_find(s, sv_of(reqs[i].name));
+        if (c != NULL && c->inc == reqs[i].inc) {
+            out_begin(s, c->id, reqs[i].rid);
+            out_fail(&tx, ERR_BUSY);
+        }
+    }
+    s->next_due = clock_real_ms() + 1000; /* try again by ourselves */
+}
+
+static void set_degraded(struct store *s, int rc)
+{
+    bool first = s->degraded[0] == '\0';
+    (void)snprintf(s->degraded, sizeof(s->degraded), "the store cannot write: %s", mdb_strerror(rc));
+    if (first) {
+        log_error("%s; requests are answered BUSY until it can", s->degraded);
+    }
+    if (rc != ENOSPC && rc != EDQUOT && ++s->io_errors >= 2) {
+        log_error("the second failure in a row: giving up, a restart may help");
+        s->exit_code = EXIT_INTERNAL;
+    }
+}
+
+static int turn_with_room(struct store *s, const struct store_req *reqs, size_t n)
+{
+    struct msg_r_state saved = s->state;
+    bool boot_checked = s->boot_checked;
+    int rc = 0;
+    for (int i = 0; i < GROWS_MAX; i++) {
+        rc = turn_once(s, reqs, n);
+        if (rc == 0) {
+            return 0;
+        }
+        s->state = saved;
+        s->boot_checked = boot_checked;
+        s->recount = true;
+        if (rc == MDB_MAP_FULL) {
+            rc = db_grow(&s->db);
+            log_info("the database map grows to %zu MiB", s->db.map_bytes >> 20);
+        }
+        if (rc != 0) {
+            break;
+        }
+        rc = MDB_MAP_FULL;
+    }
+    return rc;
+}
+
+void store_turn(struct store *s, const struct store_req *reqs, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        (void)client_get(s, reqs[i].name, reqs[i].inc);
+    }
+    int rc = turn_with_room(s, reqs, n);
+    if (rc == MDB_TXN_FULL && n > 1) {
+        store_turn(s, reqs, n / 2);
+        store_turn(s, reqs + n / 2, n - n / 2);
+        return;
+    }
+    if (rc != 0) {
+        set_degraded(s, rc);
+        answer_busy(s, reqs, n);
+    } else {
+        s->news_n = 0;
+        s->io_errors = 0;
+        if (s->degraded[0] != '\0') {
+            s->degraded[0] = '\0';
+            log_info("the store can write again");
+        }
+    }
+    crash_point("store.before_reply");
+    out_send_all(s);
+}
