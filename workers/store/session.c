@@ -82,7 +82,7 @@ sv session_route_key(struct tx *tx, const struct msg_ingest *in)
     if (key.n > 512) {
         /* Two ids near their limits: the tail becomes a digest, so that the key stays unique. */
         uint64_t h = sv_hash(key);
-        key = arena_printf(tx->a, "%.*s~%016llx", 480, key.p, (unsigned long long)h);
+        key = arena_printf(tx->a, "%.*s~%016llx", (int)utf8_cut(key, 480), key.p, (unsigned long long)h);
     }
     return key;
 }
