@@ -17,6 +17,7 @@
 #include "common/err.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "supervisor/paths.h"
 #include "supervisor/sup.h"
 
 /* Sockets below the runtime directory; the longest name decides whether the path is short enough. */
@@ -93,9 +94,13 @@ void dirs_state(struct sup *s)
 {
     const char *configured = cfg_str(&s->cfg, "supervisor.stateDir");
     const char *path = s->opts.state ? s->opts.state : configured;
+    char fallback[PATH_MAX];
 
     if (path == NULL) {
-        die(EXIT_USAGE, "no state directory: give --state DIR");
+        if (!paths_default_state(fallback, sizeof fallback)) {
+            die(EXIT_USAGE, "no state directory: give --state DIR (there is no HOME either)");
+        }
+        path = fallback;
     }
     make_dir("state", path, &s->state_made);
     resolve(path, s->state_dir);

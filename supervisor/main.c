@@ -20,6 +20,7 @@
 #include "common/err.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "supervisor/paths.h"
 #include "supervisor/sup.h"
 
 /* How often the size of the log file is looked at, in seconds. */
@@ -233,9 +234,11 @@ static void put_option(struct sup *s, const char *path, struct cfg_raw raw)
 static void load_config(struct sup *s)
 {
     cfg_init(&s->cfg);
-    if (s->opts.config != NULL) {
-        if (realpath(s->opts.config, s->config_file) == NULL) {
-            snprintf(s->config_file, sizeof s->config_file, "%s", s->opts.config);
+    char file[PATH_MAX];
+    s->opts.state = paths_state_given(s->opts.state);
+    if (paths_config(s->opts.config, s->opts.state, file, sizeof file)) {
+        if (realpath(file, s->config_file) == NULL) {
+            sv_copy(s->config_file, sizeof s->config_file, sv_of(file));
         }
         cfg_load(&s->cfg, s->config_file);
     }

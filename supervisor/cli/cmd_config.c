@@ -12,26 +12,12 @@
 #include "common/err.h"
 #include "supervisor/cli/cli.h"
 #include "supervisor/conf_tree.h"
+#include "supervisor/paths.h"
 
-/* The file that `tenaza run` would read: --config, TENAZA_CONFIG, the state directory, the system's or the user's. */
+/* The file that `tenaza run` would read; NULL: the defaults apply. */
 static const char *default_file(const struct cli *c, char *dst, size_t cap)
 {
-    if (c->config) {
-        return c->config;
-    }
-    (void)snprintf(dst, cap, "%s/tenaza.conf", c->state);
-    if (access(dst, F_OK) == 0) {
-        return dst;
-    }
-    const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-    if (geteuid() == 0) {
-        (void)snprintf(dst, cap, "/etc/tenaza/tenaza.conf");
-    } else if (xdg && *xdg) {
-        (void)snprintf(dst, cap, "%s/tenaza/tenaza.conf", xdg);
-    } else {
-        (void)snprintf(dst, cap, "%s/.config/tenaza/tenaza.conf", home ? home : "");
-    }
-    return access(dst, F_OK) == 0 ? dst : NULL;
+    return paths_config(c->config, c->state_given ? c->state : NULL, dst, cap) ? dst : NULL;
 }
 
 static void print_lines(struct buf *text, FILE *to, const char *label)
@@ -50,10 +36,8 @@ static int check(const struct cli *c, const char *file)
         cfg_load(&cfg, file);
     }
     if (cfg.error_n == 0) {
-        cfg_check(&cfg);
-    }
-    if (cfg.error_n == 0) {
         cfg_resolve_secrets(&cfg);
+        cfg_check(&cfg);
     }
     if (c->json) {
         json_t *list = json_array();

@@ -49,6 +49,7 @@ int cmd_run(struct cli *c)
         argv[n++] = xstrdup("--state");
         argv[n++] = c->state;
     }
+    /* What is not given here the supervisor finds by the same rules (supervisor/paths.h). */
     for (int i = 0; i < c->argc && n < WORDS_MAX - 1; i++) {
         argv[n++] = c->argv[i];
     }

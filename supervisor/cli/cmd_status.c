@@ -17,16 +17,16 @@ static enum cli_sign sign_of(sv state)
     if (sv_eq_nocase(state, SV("ready"))) {
         return SIGN_OK;
     }
-    if (sv_eq_nocase(state, SV("needs_operator")) || sv_eq_nocase(state, SV("parked"))) {
+    if (sv_eq_nocase(state, SV("needs-operator")) || sv_eq_nocase(state, SV("parked"))) {
         return SIGN_BAD;
     }
-    return sv_eq_nocase(state, SV("idle")) ? SIGN_OFF : SIGN_MENDING;
+    return sv_eq_nocase(state, SV("stopped")) ? SIGN_OFF : SIGN_MENDING;
 }
 
 /* What stands behind a worker in a list: its alarm, else how it last ended while it is not ready, else its status. */
 static sv words_of(const json_t *w)
 {
-    sv alarm = json_sv(w, "alarm"), exit_text = json_sv(w, "last_exit");
+    sv alarm = json_sv(w, "alarm"), exit_text = json_sv(w, "lastExit");
     if (!sv_empty(alarm)) {
         return alarm;
     }
@@ -45,15 +45,15 @@ static void print_workers(const struct cli *c, const json_t *status, bool full)
         char up[32] = "-";
         bool ok = sign_of(json_sv(w, "state")) == SIGN_OK;
         if (ok) {
-            duration_print(json_i64(w, "up_ms", 0), up, sizeof up);
+            duration_print(json_i64(w, "upMs", 0), up, sizeof up);
         }
         buf_printf(&rows, "%s\t%.*s\t", cli_sign(c, sign_of(json_sv(w, "state"))), SV_ARG(json_sv(w, "name")));
         if (full) {
             buf_printf(&rows, "%.*s\t%lld\t", SV_ARG(json_sv(w, "state")), (long long)json_i64(w, "pid", 0));
         }
-        buf_printf(&rows, "%.1f MB\t", (double)json_i64(w, "rss_kb", 0) / 1024);
+        buf_printf(&rows, "%.1f MB\t", (double)json_i64(w, "rssKb", 0) / 1024);
         if (full) {
-            buf_printf(&rows, "%.1f s\t", (double)json_i64(w, "cpu_ms", 0) / 1000);
+            buf_printf(&rows, "%.1f s\t", (double)json_i64(w, "cpuMs", 0) / 1000);
         }
         buf_printf(&rows, "%s\t", up);
         if (full) {
@@ -106,7 +106,7 @@ static json_t *store_info(struct cli *c, bool check)
 static void print_status(const struct cli *c, const json_t *v, const json_t *info, size_t bad)
 {
     char up[32];
-    duration_print(json_i64(v, "uptime_ms", 0), up, sizeof up);
+    duration_print(json_i64(v, "upMs", 0), up, sizeof up);
     printf("%s tenaza %.*s  up %s  pid %lld  %.*s\n", cli_sign(c, bad ? SIGN_MENDING : SIGN_OK),
            SV_ARG(json_sv(v, "version")), up, (long long)json_i64(v, "pid", 0), SV_ARG(json_sv(v, "url")));
     if (bad) {

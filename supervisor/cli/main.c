@@ -15,6 +15,8 @@
 #include "common/log.h"
 #include "supervisor/cli/cli.h"
 #include "supervisor/conf_schema.h"
+#include "supervisor/conf_tree.h"
+#include "supervisor/paths.h"
 
 const struct command commands[] = {
 #define COMMAND(name, fn, args, doc) {name, fn, args, doc},
@@ -65,22 +67,34 @@ static void unknown(const struct cli *c, const char *name)
     cli_fail(c, CLI_USAGE, "usage", "all commands: tenaza help", "unknown command: %s", name);
 }
 
-/* Where the state is when nobody says: cli.md 1.1. */
+/* supervisor.stateDir of the configuration file, if it can be read; whether it is right is not asked here. */
+static bool configured_state(struct cli *c)
+{
+    char file[PATH_MAX];
+    struct cfg cfg;
+    if (!paths_config(c->config, NULL, file, sizeof file)) {
+        return false;
+    }
+    cfg_init(&cfg);
+    cfg_load(&cfg, file);
+    const char *dir = cfg_str(&cfg, "supervisor.stateDir");
+    bool ok = dir && sv_copy(c->state, sizeof c->state, sv_of(dir));
+    cfg_free(&cfg);
+    return ok;
+}
+
+/* Where the state is when nobody says (supervisor/paths.h). */
 static void default_state(struct cli *c)
 {
-    const char *env = getenv("TENAZA_STATE_DIR"), *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    const char *env = paths_state_given(NULL);
     if (c->state_given) {
         return;
     }
-    if (env && *env) {
+    if (env) {
         c->state_given = true;
         (void)snprintf(c->state, sizeof c->state, "%s", env);
-    } else if (geteuid() == 0) {
-        (void)snprintf(c->state, sizeof c->state, "/var/lib/tenaza");
-    } else if (xdg && *xdg) {
-        (void)snprintf(c->state, sizeof c->state, "%s/tenaza", xdg);
-    } else {
-        (void)snprintf(c->state, sizeof c->state, "%s/.local/state/tenaza", home && *home ? home : "");
+    } else if (!configured_state(c) && !paths_default_state(c->state, sizeof c->state)) {
+        cli_fail(c, CLI_USAGE, "usage", "give --state DIR", "no state directory: there is no HOME");
     }
 }
 
