@@ -108,35 +108,66 @@ static unsigned line_of(sv t, size_t pos)
     return line;
 }
 
-bool conf_lex_next_error(sv text, size_t *pos, struct conf_lex_error *err)
+/* Names and braces tell which setting a number belongs to. */
+static void note_structure(struct conf_lexer *l, sv token)
 {
-    size_t i = *pos;
+    char c = token.p[0];
 
-    while (i < text.n) {
-        size_t next = skip_token(text, i);
-        if (next != i) {
-            i = next;
+    if (is_name_start(c)) {
+        l->name = token;
+    } else if (c == '{') {
+        if (l->depth < CONF_LEX_DEPTH) {
+            l->groups[l->depth] = l->name;
+        }
+        l->depth++;
+        l->name = SV_NULL;
+    } else if (c == '}' && l->depth > 0) {
+        l->depth--;
+    }
+}
+
+static void path_of(const struct conf_lexer *l, char *dst, size_t cap)
+{
+    size_t n = 0;
+
+    dst[0] = '\0';
+    for (unsigned i = 0; i <= l->depth && i < CONF_LEX_DEPTH; i++) {
+        sv part = i == l->depth ? l->name : l->groups[i];
+        if (part.n > 0 && n + part.n + 2 < cap) {
+            n += (size_t)snprintf(dst + n, cap - n, "%s%.*s", n ? "." : "", SV_ARG(part));
+        }
+    }
+}
+
+static size_t number_end(sv text, size_t i)
+{
+    while (is_name(at(text, i)) || at(text, i) == '.' || at(text, i) == '+') {
+        i++;
+    }
+    return i;
+}
+
+bool conf_lex_next_error(struct conf_lexer *l, struct conf_lex_error *err)
+{
+    while (l->pos < l->text.n) {
+        size_t start = l->pos;
+        bool number = is_digit(l->text.p[start]);
+        size_t end = number ? number_end(l->text, start) : skip_token(l->text, start);
+        l->pos = end > start ? end : start + 1;
+        if (!number) {
+            note_structure(l, sv_sub(l->text, start, l->pos - start));
             continue;
         }
-        if (!is_digit(text.p[i])) {
-            i++;
-            continue;
-        }
-        size_t start = i;
-        while (is_name(at(text, i)) || at(text, i) == '.' || at(text, i) == '+') {
-            i++;
-        }
-        sv number = sv_sub(text, start, i - start);
-        const char *fault = number_fault(number);
+        sv digits = sv_sub(l->text, start, end - start);
+        const char *fault = number_fault(digits);
         if (fault != NULL) {
-            err->line = line_of(text, start);
+            err->line = line_of(l->text, start);
+            path_of(l, err->path, sizeof err->path);
             snprintf(err->text, sizeof err->text,
                      "the number %.*s %s; sizes and durations are texts, like \"16GiB\" or \"30s\"",
-                     (int)(number.n > 40 ? 40 : number.n), number.p, fault);
-            *pos = i;
+                     (int)(digits.n > 40 ? 40 : digits.n), digits.p, fault);
             return true;
         }
     }
-    *pos = i;
     return false;
 }

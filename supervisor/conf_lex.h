@@ -13,10 +13,21 @@
 
 struct conf_lex_error {
     unsigned line;  /* 1-based */
+    char path[256]; /* "edge.port"; cut when longer */
     char text[200]; /* what is wrong and what would be right */
 };
 
-/* Looks at the text from *pos on; true: a number at err->line would be misread, *pos stands behind it. */
-bool conf_lex_next_error(sv text, size_t *pos, struct conf_lex_error *err);
+#define CONF_LEX_DEPTH 16
+
+struct conf_lexer {
+    sv text;
+    size_t pos;
+    sv name;                   /* last name seen: of the setting whose value comes next */
+    sv groups[CONF_LEX_DEPTH]; /* names of the open braces, empty inside lists */
+    unsigned depth;            /* may be greater than the table, which then has the outer ones */
+};
+
+/* Looks on from where it stands: true: a number would be misread, *err says where. False: the end. */
+bool conf_lex_next_error(struct conf_lexer *l, struct conf_lex_error *err);
 
 #endif

@@ -224,7 +224,6 @@ static bool numbers_ok(struct cfg *c, const char *file)
 {
     struct buf text = BUF_INIT(MAX_FILE_BYTES);
     struct conf_lex_error err;
-    size_t pos = 0;
     bool ok = true;
     int rc = file_read(file, &text);
 
@@ -232,10 +231,11 @@ static bool numbers_ok(struct cfg *c, const char *file)
         cfg_error(c, file, NULL, "%s", rc == ERR_TOOBIG ? "larger than 4 MiB" : "cannot be read");
         ok = false;
     }
-    while (rc == 0 && conf_lex_next_error(buf_view(&text), &pos, &err)) {
+    struct conf_lexer lexer = {.text = buf_view(&text)};
+    while (rc == 0 && conf_lex_next_error(&lexer, &err)) {
         char origin[PATH_MAX + 16];
         snprintf(origin, sizeof origin, "%s:%u", file, err.line);
-        cfg_error(c, origin, NULL, "%s", err.text);
+        cfg_error(c, origin, err.path, "%s", err.text);
         ok = false;
     }
     buf_free(&text);

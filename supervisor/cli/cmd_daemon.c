@@ -15,6 +15,7 @@
 #include "common/err.h"
 #include "common/file.h"
 #include "supervisor/cli/cli.h"
+#include "supervisor/conf_tree.h"
 
 #define WORDS_MAX 64
 
@@ -97,6 +98,26 @@ int cmd_stop(struct cli *c)
     cli_fail(c, CLI_FAILED, "still_running", "look at: tenaza status", "still stopping after %s", wait ? wait : "30s");
 }
 
+/* The token as the gateway found it: configured, or made at its first start. */
+static char *find_token(const struct cli *c, sv config, sv state)
+{
+    struct cfg cfg;
+    char path[PATH_MAX], *token = NULL;
+    bool made;
+    cfg_init(&cfg);
+    if (sv_copy(path, sizeof path, config) && path[0]) {
+        cfg_load(&cfg, path);
+        cfg_resolve_secrets(&cfg);
+    }
+    if (strcmp(cfg_str(&cfg, "edge.auth.mode"), "none") == 0) {
+        token = xstrdup("");
+    } else if (!sv_copy(path, sizeof path, state) || cfg_gateway_token(&cfg, path, false, &token, &made) != OK) {
+        cli_fail(c, CLI_DENIED, "no_token", "run it as the user of the gateway", "the token of the gateway cannot be read");
+    }
+    cfg_free(&cfg);
+    return token;
+}
+
 int cmd_url(struct cli *c)
 {
     cli_words(c, 0);
@@ -105,25 +126,17 @@ int cmd_url(struct cli *c)
         cli_not_running(c, CLI_UNREACHABLE);
     }
     json_t *v = ctl_request(c, fd, "status");
-    char url[256];
-    (void)sv_copy(url, sizeof url, json_sv(v, "url"));
-    json_free(&v);
     fd_close(&fd);
-    char *path = xasprintf("%s/gateway.token", c->state);
-    struct buf token = BUF_INIT(1024);
-    if (file_read(path, &token) != OK) {
-        cli_fail(c, CLI_DENIED, "no_token", "a token that the configuration names is not shown; use that one",
-                 "cannot read %s", path);
-    }
-    char *full = xasprintf("%s/#token=%.*s", url, SV_ARG(sv_trim(buf_view(&token))));
+    char *token = find_token(c, json_sv(v, "configPath"), json_sv(v, "stateDir"));
+    char *full = xasprintf("%.*s/%s%s", SV_ARG(json_sv(v, "url")), token[0] ? "#token=" : "", token);
     if (c->json) {
         cli_print_json(json_pack("{s:s}", "url", full));
     } else {
         puts(full);
     }
+    json_free(&v);
     xfree(full);
-    xfree(path);
-    buf_free(&token);
+    xfree(token);
     return CLI_OK;
 }
 

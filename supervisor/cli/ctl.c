@@ -75,7 +75,9 @@ json_t *ctl_request(const struct cli *c, int fd, const char *request)
     }
     if (!sv_empty(json_sv(v, "error"))) {
         sv text = json_sv(v, "error");
-        cli_fail(c, sv_find(text, SV("no such")) >= 0 ? CLI_NOT_THERE : CLI_FAILED, "refused", NULL, "%.*s", SV_ARG(text));
+        bool unknown = sv_eqc(json_sv(v, "code"), "unknown_worker");
+        cli_fail(c, unknown ? CLI_NOT_THERE : CLI_FAILED, unknown ? "not_found" : "refused",
+                 unknown ? "the names: tenaza workers" : NULL, "%.*s", SV_ARG(text));
     }
     return v;
 }
@@ -83,7 +85,10 @@ json_t *ctl_request(const struct cli *c, int fd, const char *request)
 void cli_not_running(const struct cli *c, int exit_code)
 {
     char path[PATH_MAX];
+    /* A gateway that was started with ./run keeps its state in ./var; that is said, not guessed. */
+    bool tree = !c->state_given && access("./var/runtime-dir", F_OK) == 0;
     char *hint = c->state_given ? xasprintf("start it with: tenaza run --state %s", c->state)
+                 : tree         ? xasprintf("there is a state in this folder: tenaza --state ./var ...")
                                 : xasprintf("start it with: tenaza run      another state directory: --state DIR");
     if (ctl_path(c, path, sizeof path)) {
         cli_fail(c, exit_code, "not_running", hint, "gateway not running (no answer on %s)", path);

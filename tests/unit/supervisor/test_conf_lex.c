@@ -16,8 +16,8 @@
 static unsigned fault_line(const char *text)
 {
     struct conf_lex_error e = {0};
-    size_t pos = 0;
-    return conf_lex_next_error(sv_of(text), &pos, &e) ? e.line : 0;
+    struct conf_lexer l = {.text = sv_of(text)};
+    return conf_lex_next_error(&l, &e) ? e.line : 0;
 }
 
 static void finds_wrapping_numbers(void **state)
@@ -47,14 +47,31 @@ static void leaves_the_rest_alone(void **state)
 static void goes_on_behind_a_fault(void **state)
 {
     struct conf_lex_error e;
-    size_t pos = 0;
-    sv text = SV("a = 3000000000;\nb = 007;\nc = 5;");
+    struct conf_lexer l = {.text = SV("a = 3000000000;\nb = 007;\nc = 5;")};
 
     (void)state;
-    assert_true(conf_lex_next_error(text, &pos, &e));
-    assert_true(conf_lex_next_error(text, &pos, &e));
+    assert_true(conf_lex_next_error(&l, &e));
+    assert_true(conf_lex_next_error(&l, &e));
     assert_int_equal(e.line, 2);
-    assert_false(conf_lex_next_error(text, &pos, &e));
+    assert_false(conf_lex_next_error(&l, &e));
+}
+
+static void names_the_setting(void **state)
+{
+    struct conf_lex_error e;
+    struct conf_lexer l = {.text = SV("x = { y = 1; };\na = { b : { c = \"s\"; port = 010; }; on = true; }; z = 0xffffffff;\n"
+                                      "m = ( { id = \"q\"; big = 3000000000; } ); }}} k = 08;")};
+
+    (void)state;
+    assert_true(conf_lex_next_error(&l, &e));
+    assert_string_equal(e.path, "a.b.port");
+    assert_true(conf_lex_next_error(&l, &e));
+    assert_string_equal(e.path, "z");
+    assert_true(conf_lex_next_error(&l, &e));
+    assert_string_equal(e.path, "m.big");
+    assert_true(conf_lex_next_error(&l, &e));
+    assert_string_equal(e.path, "k");
+    assert_false(conf_lex_next_error(&l, &e));
 }
 
 int main(void)
@@ -63,6 +80,7 @@ int main(void)
         cmocka_unit_test(finds_wrapping_numbers),
         cmocka_unit_test(leaves_the_rest_alone),
         cmocka_unit_test(goes_on_behind_a_fault),
+        cmocka_unit_test(names_the_setting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
