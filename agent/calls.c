@@ -1,0 +1,197 @@
+/*
+ * calls.c: the tool calls of one model message, one after the other, and their results as one step.
+ * Runs in: agent.     Owns: the tool call under way (through struct run).
+ * Never: runs a call whose arguments do not fit its schema.
+ * Tested in: tests/unit/agent/test_run.c
+ */
+#include <stdio.h>
+
+#include "agent/agent.h"
+#include "common/clock.h"
+#include "common/text.h"
+
+static void go_on(struct run *r);
+
+/* ---- events ---------------------------------------------------------------------------------------- */
+
+static json_t *str(sv s)
+{
+    struct buf clean = BUF_INIT(16384);
+    utf8_clean(&clean, sv_sub(s, 0, utf8_cut(s, 8000)));
+    json_t *v = json_stringn(clean.p ? clean.p : "", clean.n);
+    buf_free(&clean);
+    return v;
+}
+
+static void say_item(struct run *r, const struct msg_tool_call *c, const char *phase, const char *status)
+{
+    char id[160];
+    sv cut = sv_sub(c->id, 0, 140);
+    (void)snprintf(id, sizeof id, "tool:%.*s", SV_ARG(cut));
+    stream_event(&r->out, "item",
+                 json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:o}", "itemId", id, "kind", "tool", "phase", phase, "title",
+                           str(c->name), "status", status, "toolCallId", str(c->id), "name", str(c->name)));
+}
+
+static void say_start(struct run *r, const struct msg_tool_call *c)
+{
+    json_t *args = json_parse(c->args, NULL, 0);
+    say_item(r, c, "start", "running");
+    stream_event(&r->out, "tool",
+                 json_pack("{s:s, s:o, s:o, s:o}", "phase", "start", "name", str(c->name), "toolCallId", str(c->id), "args",
+                           args ? args : json_object()));
+}
+
+static void say_result(struct run *r, const struct msg_tool_call *c, sv text, bool is_error)
+{
+    stream_event(&r->out, "tool",
+                 json_pack("{s:s, s:o, s:o, s:b, s:{s:[{s:s, s:o}]}}", "phase", "result", "name", str(c->name), "toolCallId",
+                           str(c->id), "isError", is_error, "result", "content", "type", "text", "text", str(text)));
+    say_item(r, c, "end", is_error ? "failed" : "completed");
+}
+
+/* ---- results --------------------------------------------------------------------------------------- */
+
+/* Counts the same call failing again and again. */
+static void count_failure(struct run *r, const struct msg_tool_call *c, bool is_error)
+{
+    if (!is_error) {
+        r->bad_times = 0;
+        return;
+    }
+    uint64_t hash = sv_hash(c->name) * 31 + sv_hash(c->args);
+    r->bad_times = r->bad_times > 0 && hash == r->bad_call ? r->bad_times + 1 : 1;
+    r->bad_call = hash;
+}
+
+static void result(struct run *r, sv text, bool is_error)
+{
+    const struct msg_tool_call *c = &r->rows[r->turn_row].calls[r->next_call];
+    const struct tool *t = tool_find(c->name);
+    size_t max = t ? t->result_max : 4000;
+    if (text.n > max) {
+        text = arena_printf(&r->mem, "%.*s\n[... %zu bytes left out ...]", SV_ARG(sv_sub(text, 0, utf8_cut(text, max))),
+                            text.n - max);
+    }
+    struct msg_entry e = {
+        .role = SV("toolResult"),
+        .text = text,
+        .ts_ms = clock_real_ms(),
+        .run_id = r->g.run_id,
+        .tool_call_id = c->id,
+        .tool_name = c->name,
+        .is_error = is_error,
+    };
+    say_result(r, c, text, is_error);
+    count_failure(r, c, is_error);
+    run_add_row(r, &e);
+    r->next_call++;
+}
+
+static void on_tool_done(void *ctx, struct tool_run *t, sv text, bool is_error)
+{
+    struct run *r = ctx;
+    (void)t;
+    if (!r->tool_active) {
+        return;
+    }
+    r->tool_active = false;
+    result(r, text, is_error);
+    json_free(&r->tool_args);
+    go_on(r);
+}
+
+/* ---- one call -------------------------------------------------------------------------------------- */
+
+/* In a run that was taken over some results may be stored already. */
+static bool has_result(const struct run *r, sv id)
+{
+    for (size_t i = r->turn_row + 1; i < r->results_from; i++) {
+        if (sv_eq(r->rows[i].tool_call_id, id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void start_call(struct run *r)
+{
+    const struct msg_tool_call *c = &r->rows[r->turn_row].calls[r->next_call];
+    char err[512];
+    if (has_result(r, c->id)) {
+        r->next_call++;
+        return;
+    }
+    say_start(r, c);
+    const struct tool *t = tool_find(c->name);
+    if (!t) {
+        tool_unknown(c->name, err, sizeof err);
+        result(r, sv_of(err), true);
+        return;
+    }
+    if (r->resumed && t->replay == REPLAY_NO) {
+        result(r, SV("Outcome unknown: the gateway was interrupted while this call was running. It may or may not have "
+                     "happened; verify before repeating it."), true);
+        return;
+    }
+    if (tool_args(t, c->args, &r->tool_args, err, sizeof err) < 0) {
+        result(r, sv_of(err), true);
+        return;
+    }
+    r->tool = (struct tool_run){.tool = t, .env = &r->env, .args = r->tool_args, .done = on_tool_done, .ctx = r};
+    r->tool_active = true;
+    t->ops->start(&r->tool);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------- */
+
+static void after_results(struct run *r)
+{
+    if (r->bad_times < RUN_SAME_FAILURES_MAX) {
+        turn_start(r);
+        return;
+    }
+    const struct msg_entry *last = &r->rows[r->rows_n - 1];
+    sv text = arena_printf(&r->mem,
+                           r->agent->spanish ? "Me detuve: la misma llamada a la herramienta %.*s falló %u veces seguidas (%.*s)."
+                                             : "Stopped: the same call of the tool %.*s failed %u times in a row (%.*s).",
+                           SV_ARG(last->tool_name), r->bad_times, SV_ARG(sv_sub(last->text, 0, utf8_cut(last->text, 200))));
+    run_finish(r, "error", "unknown", text, "error");
+}
+
+static void go_on(struct run *r)
+{
+    if (r->in_calls) {
+        return; /* a tool finished at once: the loop below goes on */
+    }
+    r->in_calls = true;
+    size_t n = r->rows[r->turn_row].calls_n;
+    while (r->state == RUN_TOOLS && !r->tool_active && r->next_call < n) {
+        start_call(r);
+    }
+    r->in_calls = false;
+    if (r->state == RUN_TOOLS && !r->tool_active) {
+        step_store(r, r->results_from, after_results);
+    }
+}
+
+void calls_run(struct run *r, size_t row, bool resumed)
+{
+    r->state = RUN_TOOLS;
+    r->turn_row = row;
+    r->next_call = 0;
+    r->results_from = r->rows_n;
+    r->resumed = resumed;
+    go_on(r);
+}
+
+void calls_cancel(struct run *r)
+{
+    if (r->tool_active) {
+        r->tool_active = false;
+        if (r->tool.tool->ops->cancel) {
+            r->tool.tool->ops->cancel(&r->tool);
+        }
+    }
+    json_free(&r->tool_args);
+}
