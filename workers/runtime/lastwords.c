@@ -2,7 +2,7 @@
  * lastwords.c: what a dying worker still says.
  * Runs in: every worker.     Owns: the handlers of fatal signals, the alternate stack, panic_hook.
  * Never: allocates or locks inside a handler; survives.
- * Tested in: tests/unit/runtime/test_lastwords.c
+ * Tested in: tests/unit/runtime/test_worker.c
  */
 #include "workers/runtime/lastwords.h"
 

@@ -2,7 +2,7 @@
  * lastwords.h: what a dying worker still says: signal, address and return addresses, on one log line.
  * Runs in: every worker.     Owns: the handlers of fatal signals, the alternate stack, panic_hook.
  * Never: allocates or locks inside a handler; survives: the signal is raised again with its default action.
- * Tested in: tests/unit/runtime/test_lastwords.c
+ * Tested in: tests/unit/runtime/test_worker.c
  */
 #ifndef TENAZA_WORKERS_RUNTIME_LASTWORDS_H
 #define TENAZA_WORKERS_RUNTIME_LASTWORDS_H
