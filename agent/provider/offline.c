@@ -44,14 +44,14 @@ static const char how_en[] =
     "LM Studio on port 1234 works the same way.\n"
     "2. With a key: stop, `export ANTHROPIC_API_KEY=...` or `export OPENAI_API_KEY=...`, start again. Calls cost money at the provider.\n"
     "3. In the configuration: models.providers.NAME = { api = \"openai-completions\"; baseUrl = \"http://HOST:PORT/v1\"; "
-    "models = [ \"MODEL\" ]; }; and agents.defaults.model.primary = \"NAME/MODEL\";";
+    "models = ( { id = \"MODEL\"; } ); }; and agents.defaults.model.primary = \"NAME/MODEL\";";
 static const char how_es[] =
     "Cómo darme un modelo:\n"
     "1. En esta máquina: instale Ollama (https://ollama.com) y luego `ollama pull qwen3:8b`. Lo encuentro en un minuto. "
     "LM Studio en el puerto 1234 sirve igual.\n"
     "2. Con una clave: pare, `export ANTHROPIC_API_KEY=...` o `export OPENAI_API_KEY=...`, y arranque de nuevo. Las llamadas cuestan dinero en el proveedor.\n"
     "3. En la configuración: models.providers.NOMBRE = { api = \"openai-completions\"; baseUrl = \"http://SERVIDOR:PUERTO/v1\"; "
-    "models = [ \"MODELO\" ]; }; y agents.defaults.model.primary = \"NOMBRE/MODELO\";";
+    "models = ( { id = \"MODELO\"; } ); }; y agents.defaults.model.primary = \"NOMBRE/MODELO\";";
 
 static void say_hint(const struct offline_req *q, struct buf *dst)
 {
