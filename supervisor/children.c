@@ -58,6 +58,7 @@ static void fx_spawn(struct life *l)
     struct child *c = child_of(l);
 
     c->status[0] = '\0';
+    c->fail[0] = '\0';
     if (spawn_child(c) != 0) {
         life_event(l, LE_SPAWN_FAILED);
         return;

@@ -71,7 +71,6 @@ void reap_child(struct child *c)
         return;
     }
     c->exiting = true;
-    c->fail[0] = '\0';
     ctlchan_read_rest(c); /* its last packets may say why */
     /* Whatever it started must not outlive it: one credential, one process. */
     (void)kill(-c->pid, SIGKILL);

@@ -243,6 +243,7 @@ int spawn_child(struct child *c)
     int pair[2];
 
     if (!find_program(&l, c)) {
+        snprintf(c->last_exit, sizeof c->last_exit, "its program %s is missing", c->kind->exe);
         log_error("%s: %s is neither in %s nor in %s", c->name, c->kind->exe, c->sup->exe_dir, c->sup->libexec);
         return ERR_GONE;
     }

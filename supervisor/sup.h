@@ -100,7 +100,8 @@ struct sup {
     ev_signal sig_term, sig_int, sig_hup, sig_chld;
 };
 
-/* main.c */
+/* run.c */
+void loop_setup(struct sup *s);
 uint64_t sup_next_inc(struct sup *s);
 void sup_stop(struct sup *s, int exit_code);
 bool sup_all_ready(const struct sup *s); /* channels not required */
