@@ -107,7 +107,7 @@ int abort_request(struct tx *tx, struct client *from, const void *msg)
     sv key = session_full_key(tx, m->session_key, SV_NULL);
     UNUSED(from);
     if (sv_empty(key) && sv_empty(m->run_id)) {
-        return fail(tx, ERR_BAD, "session_key", "name a session or a run");
+        return refuse(tx, ERR_BAD, "session_key", "name a session or a run");
     }
     if (sv_empty(key) && run_get(tx, m->run_id, &run)) {
         key = run.pub.session_key;

@@ -52,10 +52,10 @@ int cron_put(struct tx *tx, struct client *from, const void *msg)
     char uuid[ID_UUID_LEN];
     UNUSED(from);
     if (!sv_eqc(job.kind, "at")) {
-        return fail(tx, ERR_BAD, "kind", "kind must be at");
+        return refuse(tx, ERR_BAD, "kind", "kind must be at");
     }
     if (job.due_ms < 0) {
-        return fail(tx, ERR_BAD, "due_ms", "due_ms must not be negative");
+        return refuse(tx, ERR_BAD, "due_ms", "due_ms must not be negative");
     }
     if (sv_empty(job.job_id)) {
         id_uuid(uuid);

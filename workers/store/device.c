@@ -11,10 +11,10 @@ int device_put(struct tx *tx, struct client *from, const void *msg)
     const struct msg_device *m = msg;
     UNUSED(from);
     if (m->id.n != 64) {
-        return fail(tx, ERR_BAD, "id", "a device id is 64 hex digits");
+        return refuse(tx, ERR_BAD, "id", "a device id is 64 hex digits");
     }
     if (m->public_key.n != 32) {
-        return fail(tx, ERR_BAD, "public_key", "a public key is 32 bytes");
+        return refuse(tx, ERR_BAD, "public_key", "a public key is 32 bytes");
     }
     rec_put(tx, T_DEVICE, m->id, MSG_DEVICE, m);
     reply_done(tx, false);

@@ -43,7 +43,7 @@ int finish_step(struct tx *tx, struct client *from, const void *msg)
         return OK;
     }
     if (m->step != run.pub.step + 1) {
-        return fail(tx, ERR_BAD, "step", "steps are stored one after the other");
+        return refuse(tx, ERR_BAD, "step", "steps are stored one after the other");
     }
     rc = session_of(tx, &run, &s);
     if (rc != OK) {
@@ -87,7 +87,7 @@ int finish_run(struct tx *tx, struct client *from, const void *msg)
         return rc;
     }
     if (!status_known(m->status)) {
-        return fail(tx, ERR_BAD, "status", "status must be ok, error, aborted or timeout");
+        return refuse(tx, ERR_BAD, "status", "status must be ok, error, aborted or timeout");
     }
     rc = session_of(tx, &run, &s);
     if (rc != OK) {

@@ -26,37 +26,37 @@ static int validate(struct tx *tx, const struct msg_ingest *in)
     static const char *const access[] = {"", "allow", "pair", NULL};
     static const char *const commands[] = {"", "stop", "new", NULL};
     if (sv_empty(in->channel)) {
-        return fail(tx, ERR_BAD, "channel", "channel must not be empty");
+        return refuse(tx, ERR_BAD, "channel", "channel must not be empty");
     }
     if (sv_empty(in->account)) {
-        return fail(tx, ERR_BAD, "account", "account must not be empty");
+        return refuse(tx, ERR_BAD, "account", "account must not be empty");
     }
     if (sv_empty(in->event_id)) {
-        return fail(tx, ERR_BAD, "event_id", "event_id must not be empty");
+        return refuse(tx, ERR_BAD, "event_id", "event_id must not be empty");
     }
     if (!one_of(in->chat_type, types)) {
-        return fail(tx, ERR_BAD, "chat_type", "chat_type must be direct, group, channel or thread");
+        return refuse(tx, ERR_BAD, "chat_type", "chat_type must be direct, group, channel or thread");
     }
     if (!one_of(in->lane, lanes)) {
-        return fail(tx, ERR_BAD, "lane", "lane must be main or cron");
+        return refuse(tx, ERR_BAD, "lane", "lane must be main or cron");
     }
     if (!one_of(in->queue_mode, modes)) {
-        return fail(tx, ERR_BAD, "queue_mode", "queue_mode must be collect or followup");
+        return refuse(tx, ERR_BAD, "queue_mode", "queue_mode must be collect or followup");
     }
     if (!one_of(in->access, access)) {
-        return fail(tx, ERR_BAD, "access", "access must be allow or pair");
+        return refuse(tx, ERR_BAD, "access", "access must be allow or pair");
     }
     if (!one_of(in->command, commands)) {
-        return fail(tx, ERR_BAD, "command", "command must be stop or new");
+        return refuse(tx, ERR_BAD, "command", "command must be stop or new");
     }
     if (sv_empty(in->session_key) && sv_empty(in->chat_type)) {
-        return fail(tx, ERR_BAD, "session_key", "a message needs a session key or a route");
+        return refuse(tx, ERR_BAD, "session_key", "a message needs a session key or a route");
     }
     if (!sv_empty(in->chat_type) && sv_empty(in->chat_id)) {
-        return fail(tx, ERR_BAD, "chat_id", "a route needs a chat id");
+        return refuse(tx, ERR_BAD, "chat_id", "a route needs a chat id");
     }
     if (sv_eqc(in->access, "pair") && sv_empty(in->sender_id)) {
-        return fail(tx, ERR_BAD, "sender_id", "pairing needs the sender's id");
+        return refuse(tx, ERR_BAD, "sender_id", "pairing needs the sender's id");
     }
     return OK;
 }
@@ -75,7 +75,7 @@ static int answer_repeat(struct tx *tx, const struct msg_ingest *in, uint64_t se
         return ERR_INTERNAL;
     }
     if (sv_eqc(in->account, "client") && !sv_eq(j.hash, hash)) {
-        return fail(tx, ERR_CONFLICT, "event_id", "this key was already used for different content");
+        return refuse(tx, ERR_CONFLICT, "event_id", "this key was already used for different content");
     }
     struct msg_ingested a = {.seq = seq,
                              .run_id = j.run_id,
@@ -277,7 +277,7 @@ int ingest(struct tx *tx, struct client *from, const void *msg)
     sv key = sv_empty(in.session_key) ? session_route_key(tx, &in)
                                       : session_full_key(tx, in.session_key, in.agent_id);
     if (key.n > 512) {
-        return fail(tx, ERR_BAD, "session_key", "the full session key is longer than 512 bytes");
+        return refuse(tx, ERR_BAD, "session_key", "the full session key is longer than 512 bytes");
     }
     const sv id_parts[] = {in.channel, in.account, in.event_id};
     const sv content[] = {key, in.chat_id, in.thread_id, in.sender_id, in.command, in.text};
@@ -292,7 +292,7 @@ int ingest(struct tx *tx, struct client *from, const void *msg)
     }
     if (tx->s->state.queued >= QUEUED_MAX) {
         tx->retry_ms = 1000;
-        return fail(tx, ERR_BUSY, NULL, "too many messages wait for an answer");
+        return refuse(tx, ERR_BUSY, NULL, "too many messages wait for an answer");
     }
     if (sv_eqc(in.access, "pair")) {
         struct msg_ingested a = {.session_key = SV_NULL};

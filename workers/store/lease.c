@@ -89,7 +89,7 @@ int lease_check(struct tx *tx, const struct client *from, sv run_id, uint64_t fe
                 struct msg_r_lease *lease)
 {
     if (!run_get(tx, run_id, run)) {
-        return fail(tx, ERR_GONE, "run_id", "there is no such run");
+        return refuse(tx, ERR_GONE, "run_id", "there is no such run");
     }
     if (run_ended(run)) {
         return run->pub.fence == fence ? ERR_EXISTS : ERR_FENCED;

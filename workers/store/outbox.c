@@ -288,7 +288,7 @@ int out_want(struct tx *tx, struct client *from, const void *msg)
     sv ids[IN_FLIGHT_MAX];
     struct msg_out_row row;
     if (sv_empty(m->channel) || sv_empty(m->account)) {
-        return fail(tx, ERR_BAD, "channel", "channel and account must not be empty");
+        return refuse(tx, ERR_BAD, "channel", "channel and account must not be empty");
     }
     from->out = true;
     from->keyless = m->keyless;

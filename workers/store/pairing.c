@@ -184,15 +184,15 @@ int pairing_approve(struct tx *tx, struct client *from, const void *msg)
     UNUSED(from);
     if (throttled(s, mono)) {
         tx->retry_ms = WRONG_WINDOW_MS;
-        return fail(tx, ERR_BUSY, "code", "too many wrong codes; wait a minute");
+        return refuse(tx, ERR_BUSY, "code", "too many wrong codes; wait a minute");
     }
     if (sv_empty(code) || !find_code(tx, m->channel, code, &p, &key)) {
         s->wrong_codes[s->wrong_at++ % ARRAY_LEN(s->wrong_codes)] = mono;
-        return fail(tx, ERR_GONE, "code", "there is no open request with this code");
+        return refuse(tx, ERR_GONE, "code", "there is no open request with this code");
     }
     (void)tx_del(tx, T_PAIR, key);
     if (p.expires_ms <= tx->now) {
-        return fail(tx, ERR_EXPIRED, "code", "this code has expired; the sender gets a new one with the next message");
+        return refuse(tx, ERR_EXPIRED, "code", "this code has expired; the sender gets a new one with the next message");
     }
     p.state = SV("approved");
     p.code = SV_NULL;

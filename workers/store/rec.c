@@ -242,7 +242,7 @@ size_t tx_count(struct tx *tx, enum table t)
     return st.ms_entries;
 }
 
-int fail(struct tx *tx, int err, const char *field, const char *text)
+int refuse(struct tx *tx, int err, const char *field, const char *text)
 {
     tx->bad_field = sv_of(field);
     tx->bad_text = sv_of(text);

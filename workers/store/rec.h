@@ -23,7 +23,7 @@ struct tx {
     bool dirty;      /* something was written */
     int db_err;      /* first LMDB error */
     bool unfit;      /* a row breaks its own table: the request is refused as INTERNAL */
-    /* set by fail(): the words of the STATUS answer */
+    /* set by refuse(): the words of the STATUS answer */
     sv bad_field, bad_text;
     uint64_t retry_ms;
 };
@@ -74,7 +74,7 @@ bool rec_decode(struct tx *tx, sv val, uint16_t type, void *body);
 void rec_put(struct tx *tx, enum table t, sv key, uint16_t type, const void *body);
 size_t tx_count(struct tx *tx, enum table t); /* rows of the table */
 
-/* Wishes of a handler for its STATUS answer: return fail(tx, ERR_BAD, "text", "..."). */
-int fail(struct tx *tx, int err, const char *field, const char *text) ATTR_NODISCARD;
+/* Wishes of a handler for its STATUS answer: return refuse(tx, ERR_BAD, "text", "..."). */
+int refuse(struct tx *tx, int err, const char *field, const char *text) ATTR_NODISCARD;
 
 #endif

@@ -34,7 +34,7 @@ int receipt_begin(struct tx *tx, struct client *from, const void *msg)
         return rc == ERR_EXISTS ? ERR_FENCED : rc;
     }
     if (m->part != row.part) {
-        return fail(tx, ERR_FENCED, "part", "this part is not the next one");
+        return refuse(tx, ERR_FENCED, "part", "this part is not the next one");
     }
     if (sv_eqc(row.state, "started")) {
         reply_done(tx, true);
@@ -92,10 +92,10 @@ int receipt_put(struct tx *tx, struct client *from, const void *msg)
     bool known = sv_eqc(m->outcome, "delivered") || sv_eqc(m->outcome, "rejected") ||
                  sv_eqc(m->outcome, "retryable") || sv_eqc(m->outcome, "unknown");
     if (!known) {
-        return fail(tx, ERR_BAD, "outcome", "outcome must be delivered, rejected, retryable or unknown");
+        return refuse(tx, ERR_BAD, "outcome", "outcome must be delivered, rejected, retryable or unknown");
     }
     if (m->parts == 0 || m->part >= m->parts) {
-        return fail(tx, ERR_BAD, "parts", "parts must be greater than part");
+        return refuse(tx, ERR_BAD, "parts", "parts must be greater than part");
     }
     int rc = held_row(tx, from, m->delivery_id, &row);
     if (rc == ERR_EXISTS || (rc == OK && m->part < row.part)) {
@@ -106,7 +106,7 @@ int receipt_put(struct tx *tx, struct client *from, const void *msg)
         return rc;
     }
     if (m->part > row.part) {
-        return fail(tx, ERR_BAD, "part", "receipts come part by part");
+        return refuse(tx, ERR_BAD, "part", "receipts come part by part");
     }
     apply(tx, &row, m);
     reply_done(tx, false);

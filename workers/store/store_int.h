@@ -98,7 +98,7 @@ struct store {
 };
 
 /* A handler: pure in the sense that it only touches the transaction, the sender's row and the list of
- * outgoing messages. 0 after reply(), else a code of errors.def (words by fail()). */
+ * outgoing messages. 0 after reply(), else a code of errors.def (words by refuse()). */
 typedef int handler_fn(struct tx *tx, struct client *from, const void *msg);
 struct handler {
     handler_fn *fn;

@@ -89,7 +89,7 @@ static void one_request(struct tx *tx, const struct store_req *r)
     tx->unfit = false;
     from->seen_ms = clock_mono_ms();
     out_begin(s, from->id, r->rid);
-    int rc = h != NULL ? decode(tx, r, &body) : fail(tx, ERR_BAD, "type", "the store does not know this message");
+    int rc = h != NULL ? decode(tx, r, &body) : refuse(tx, ERR_BAD, "type", "the store does not know this message");
     if (rc == OK) {
         struct out_mark mark = out_mark(s);
         rc = h->writes ? call_nested(tx, h->fn, from, body) : h->fn(tx, from, body);
