@@ -5,10 +5,10 @@
  * Tested in: tests/scn/a2-bad-input.test.mjs
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/err.h"
@@ -77,6 +77,7 @@ static void print_all(const struct cli *c, const struct filter *f, sv text)
 static void follow(const struct cli *c, const struct filter *f, const char *path, int fd, off_t at)
 {
     struct buf b = BUF_INIT(TAIL_MAX);
+    bool gone = false;
     for (;;) {
         struct stat now, open_file;
         if (stat(path, &now) == 0 && fstat(fd, &open_file) == 0 && (now.st_ino != open_file.st_ino || now.st_size < at)) {
@@ -99,9 +100,11 @@ static void follow(const struct cli *c, const struct filter *f, const char *path
             print_all(c, f, sv_sub(buf_view(&b), 0, (size_t)end));
             buf_drop_front(&b, (size_t)end);
         } else {
-            (void)nanosleep(&(struct timespec){0, FOLLOW_MS * 1000000L}, NULL);
+            /* Waits, and notices at once when the reader of our pipe goes away. */
+            struct pollfd out = {.fd = STDOUT_FILENO};
+            gone = poll(&out, 1, FOLLOW_MS) > 0;
         }
-        if (ferror(stdout)) {
+        if (gone || ferror(stdout)) {
             break;
         }
     }

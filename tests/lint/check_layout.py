@@ -21,7 +21,7 @@ DIRECTION = [
     ('proto/doc.c', ['proto/*', 'common/*', '*.def']),
     ('proto/wire_json.*', ['proto/*', 'common/*']),
     ('proto/*', ['proto/*', 'base']),
-    ('supervisor/cli/*', ['supervisor/*', 'proto/*', 'common/*', '*.def']),
+    ('supervisor/cli/*', ['supervisor/*', 'proto/*', 'common/*', 'workers/runtime/plane_*.h', '*.def']),
     ('supervisor/*', ['supervisor/*', 'proto/control.*', 'base', '*.def']),
     ('agent/*', ['agent/*', 'workers/runtime/*', 'proto/*', 'common/*', 'workers/workers.def']),
     ('workers/*', ['{own}/*', 'workers/runtime/*', 'proto/*', 'common/*', 'workers/workers.def']),
@@ -32,7 +32,7 @@ THIRD_PARTY = {
     'zmq.h': ['common/evzmq.c'], 'czmq.h': ['common/evzmq.c'], 'curl/*': ['common/http*.c'],
     'lmdb.h': ['workers/store/*'], 'libwebsockets.h': ['workers/edge/*_lws.c', 'workers/chan/ws.c'],
     'libconfig.h': ['supervisor/conf_load.c'], 'jansson.h': ['common/json.h'],
-    'sodium.h': ['common/crypto.c'], 'ev.h': ['common/loop.h'], 'msgpack.h': ['proto/*'],
+    'sodium.h': ['common/crypto.c'], 'ev.h': ['common/loop.h', 'supervisor/sup.h'], 'msgpack.h': ['proto/*'],
     'openssl/*': ['workers/chan/*'], 'systemd/*': ['supervisor/*'], 'cmocka.h': [],
     'pthread.h': [], 'threads.h': [],
 }
@@ -51,7 +51,7 @@ CALLS = [
 ]
 CALLS = [(re.compile(r'(?<![\w.>])(' + names + r')\s*\('), files, hint) for names, files, hint in CALLS]
 
-MACHINE_PATH = re.compile(r'/(?:work|home/\w+|Users/\w+|root)/[\w.]')
+MACHINE_PATH = re.compile(r'/(?:work|home/(?!u/|user/)\w+|Users/\w+|root)/[\w.]')
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 NOISE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 STRINGS = re.compile(r"'([^'\n]+)'")
