@@ -12,6 +12,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
+#include "common/sv.h"
 #include "common/attrs.h"
 #include "common/buf.h"
 
@@ -39,7 +40,9 @@ static bool set_host(struct stream_tls *t, const char *host)
     if (numeric) {
         return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
     }
-    return SSL_set1_host(t->ssl, host) == 1 && SSL_set_tlsext_host_name(t->ssl, host) == 1;
+    char name[256]; /* SSL_set_tlsext_host_name casts const away, so the same call with a copy */
+    return sv_copy(name, sizeof name, sv_of(host)) && SSL_set1_host(t->ssl, name) == 1 &&
+           SSL_ctrl(t->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name) == 1;
 }
 
 struct stream_tls *stream_tls_new(int fd, const char *host, bool verify, const char *cert_file,
