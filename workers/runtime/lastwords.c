@@ -150,18 +150,18 @@ static void on_panic(const char *text)
     }
 }
 
-static bool sanitized(void)
+bool lastwords_active(void)
 {
 #if defined(__SANITIZE_ADDRESS__)
-    return true;
+    return false;
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-    return true;
-#else
     return false;
+#else
+    return true;
 #endif
 #else
-    return false;
+    return true;
 #endif
 }
 
@@ -171,7 +171,7 @@ void lastwords_install(const char *name, uint64_t inc, int log_fd)
     who.inc = inc;
     who.log_fd = log_fd;
     panic_hook = on_panic;
-    if (sanitized()) {
+    if (!lastwords_active()) {
         return;
     }
     void *warm[2];

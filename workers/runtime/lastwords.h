@@ -7,11 +7,13 @@
 #ifndef TENAZA_WORKERS_RUNTIME_LASTWORDS_H
 #define TENAZA_WORKERS_RUNTIME_LASTWORDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* name, inc: for the line. log_fd gets it as a JSON line, stderr as text; -1: none. Once per process.
- * Sanitizer builds keep their own handlers. */
+/* name, inc: for the line. log_fd gets it as a JSON line, stderr as text; -1: none. Once per process. */
 void lastwords_install(const char *name, uint64_t inc, int log_fd);
+/* False in sanitizer builds, whose own handlers stay. */
+bool lastwords_active(void);
 /* A panic's text is also sent to the supervisor over this descriptor (CTL_FAIL), -1: no more. */
 void lastwords_tell(int ctl_fd);
 
