@@ -15,8 +15,8 @@
 
 #include "common/map.h"
 
-#define IN_MAX (16u * 1024 * 1024)
-#define OUT_MAX (64u * 1024 * 1024)
+#define IN_MAX (16ul * 1024 * 1024)
+#define OUT_MAX (64ul * 1024 * 1024)
 
 struct fh_conn {
     struct list link;

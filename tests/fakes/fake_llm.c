@@ -46,7 +46,7 @@
 #include "tests/fakes/fake_dialect.h"
 
 #define LOG_KEEP 128
-#define LOG_BODY_MAX (512u * 1024)
+#define LOG_BODY_MAX (512ul * 1024)
 #define PARENT_CHECK_MS 500
 
 struct entry {
@@ -96,7 +96,7 @@ static void log_add(const struct fh_req *r, int status, bool stream, sv user, bo
     e->user = xsvdup(user);
     e->body = valid && r->body.n <= LOG_BODY_MAX ? xsvdup(r->body) : NULL;
     if (fake.log_fd >= 0) {
-        struct buf b ATTR_CLEANUP(buf_free) = BUF_INIT(64u * 1024 * 1024);
+        struct buf b ATTR_CLEANUP(buf_free) = BUF_INIT(64ul * 1024 * 1024);
         entry_print(&b, e);
         buf_ch(&b, '\n');
         if (fd_write_all(fake.log_fd, b.p, b.n) != OK) {
@@ -107,7 +107,7 @@ static void log_add(const struct fh_req *r, int status, bool stream, sv user, bo
 
 static void log_show(struct fh_conn *c)
 {
-    struct buf b ATTR_CLEANUP(buf_free) = BUF_INIT(256u * 1024 * 1024);
+    struct buf b ATTR_CLEANUP(buf_free) = BUF_INIT(256ul * 1024 * 1024);
     unsigned long first = fake.count > LOG_KEEP ? fake.count - LOG_KEEP : 0;
     buf_printf(&b, "{\"count\":%lu,\"aborted\":%lu,\"active\":%lu,\"requests\":[", fake.count, fake.aborted, fake.active);
     for (unsigned long i = first; i < fake.count; i++) {
@@ -178,7 +178,7 @@ static void send_garbage(struct job *j)
 /* The whole answer at once; a broken one announces more than it sends. */
 static void send_whole(struct job *j)
 {
-    struct buf b ATTR_CLEANUP(buf_free) = BUF_INIT(256u * 1024 * 1024);
+    struct buf b ATTR_CLEANUP(buf_free) = BUF_INIT(256ul * 1024 * 1024);
     j->d->whole(&b, &j->a);
     if (j->plan.break_after < 0) {
         fh_answer(j->c, 200, "", buf_view(&b));
@@ -198,7 +198,7 @@ static void flush_event(struct job *j, struct buf *b)
 /* Sends the next chunks; false when it goes on after the gap. */
 static bool send_stream(struct job *j)
 {
-    struct buf b ATTR_CLEANUP(buf_free) = BUF_INIT(64u * 1024 * 1024);
+    struct buf b ATTR_CLEANUP(buf_free) = BUF_INIT(64ul * 1024 * 1024);
     if (!j->begun) {
         j->begun = true;
         fh_open(j->c, 200, "text/event-stream");
@@ -415,7 +415,8 @@ static struct args parse_args(int argc, char **argv)
         i++;
         if (sv_eqc(opt, "--port") && sv_u64(sv_of(value), &a.port)) {
             continue;
-        } else if (sv_eqc(opt, "--port-file")) {
+        }
+        if (sv_eqc(opt, "--port-file")) {
             a.port_file = value;
         } else if (sv_eqc(opt, "--log")) {
             a.log = value;

@@ -9,7 +9,7 @@
 #include "common/map.h"
 #include "common/text.h"
 
-#define TEXT_MAX (32u * 1024 * 1024)
+#define TEXT_MAX (32ul * 1024 * 1024)
 #define SLOW_GAP_MS 100
 #define LONG_PIECE 2000
 
