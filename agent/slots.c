@@ -141,10 +141,24 @@ static void on_model_change(void *ctx)
     }
     buf_free(&why);
     publish_model(ag);
+    agent_status(ag);
     LIST_EACH(e, &ag->run_list)
     {
         turn_model_ready(CONTAINER_OF(e, struct run, link));
     }
+}
+
+/* Idle: what the next run would use, also the line of the start screen. */
+static void show_model(struct agent *ag)
+{
+    struct model_choice c;
+    struct buf why = BUF_INIT(1024);
+    if (models_pick(&ag->models, "main", SV_NULL, 0, &c, &why) == OK) {
+        worker_status(ag->worker, "%s/%s (%s)", c.provider->id, c.model, c.why);
+    } else {
+        worker_status(ag->worker, "%s", buf_cstr(&why));
+    }
+    buf_free(&why);
 }
 
 static void show_status(void *ctx)
@@ -154,7 +168,7 @@ static void show_status(void *ctx)
         return;
     }
     if (ag->runs_n == 0) {
-        worker_status(ag->worker, "idle");
+        show_model(ag);
         return;
     }
     const struct run *r = CONTAINER_OF(ag->run_list.next, struct run, link);

@@ -13,6 +13,10 @@
 #include "common/clock.h"
 #include "supervisor/sup.h"
 
+/* How often, and how many times at most, it is looked whether the agents found a model. */
+#define BANNER_LOOK_S 0.05
+#define BANNER_LOOKS 20
+
 static bool has_colour(void)
 {
     const char *no = getenv("NO_COLOR");
@@ -54,7 +58,7 @@ static const char *model_text(const struct sup *s)
             return s->children[i]->status;
         }
     }
-    return "looking for one; tenaza status shows it";
+    return NULL;
 }
 
 static void print_workers(const struct sup *s, struct buf *out, const char *good, const char *wait)
@@ -86,12 +90,13 @@ static void screen(struct sup *s)
     short_path(s->config_file, config, sizeof config);
     buf_printf(&out, "tenaza %s   config: %s   state: %s%s\n\n", TENAZA_VERSION,
                config[0] ? config : "none (defaults)", state, s->state_made ? " (new)" : "");
-    buf_printf(&out, "  models    %s%s\n", good, model_text(s));
+    buf_printf(&out, "  models    %s%s\n", model_text(s) ? good : wait,
+               model_text(s) ? model_text(s) : "looking for one; tenaza status shows it");
     buf_printf(&out, "  edge      %s%s%s%s%s\n", good, s->url, s->token_made ? "   token made, " : "",
                s->token_made ? state : "", s->token_made ? "/gateway.token" : "");
     buf_str(&out, "  workers   ");
     print_workers(s, &out, good, wait);
-    buf_printf(&out, "  ready in %.2f s\n\n", (double)(clock_mono_us() - s->begun_us) / 1e6);
+    buf_printf(&out, "  ready in %.2f s\n\n", (double)(s->ready_us - s->begun_us) / 1e6);
     buf_printf(&out, "  Chat in the browser   %s/%s%s   (ctrl-click)\n", s->url, s->token[0] ? "#token=" : "", s->token);
     buf_printf(&out, "  Chat here             tenaza --state %s agent -m \"hello\"\n", state);
     buf_str(&out, "  Use a real model      export ANTHROPIC_API_KEY=... or OPENAI_API_KEY=..., or start Ollama, then start again\n\n"
@@ -100,10 +105,28 @@ static void screen(struct sup *s)
     buf_free(&out);
 }
 
+/* The agents look for a model after they are ready: the screen waits for what they found, but not long. */
+static void on_look(struct ev_loop *loop, ev_timer *t, int events)
+{
+    struct sup *s = t->data;
+
+    UNUSED(events);
+    s->banner_waits++;
+    if (model_text(s) == NULL && s->banner_waits < BANNER_LOOKS) {
+        return;
+    }
+    ev_timer_stop(loop, t);
+    screen(s);
+    fflush(stdout);
+}
+
 void banner_ready(struct sup *s)
 {
+    s->ready_us = clock_mono_us();
     if (isatty(STDOUT_FILENO)) {
-        screen(s);
+        ev_timer_init(&s->banner, on_look, 0., BANNER_LOOK_S);
+        s->banner.data = s;
+        ev_timer_start(s->loop, &s->banner);
     } else {
         printf("ready url=%s state=%s pid=%d\n", s->url, s->state_dir, (int)getpid());
     }

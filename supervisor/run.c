@@ -170,6 +170,7 @@ void loop_setup(struct sup *s)
     ev_prepare_init(&s->turn, on_turn);
     s->turn.data = s;
     ev_prepare_start(s->loop, &s->turn);
+    ev_init(&s->banner, NULL);
     ev_timer_init(&s->log_check, on_log_check, LOG_CHECK_S, LOG_CHECK_S);
     s->log_check.data = s;
     ev_timer_start(s->loop, &s->log_check);

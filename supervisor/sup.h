@@ -96,7 +96,9 @@ struct sup {
     int exit_code;
     ev_prepare turn;
     ev_io ctl_io;
-    ev_timer grace, log_check, watchdog;
+    ev_timer grace, log_check, watchdog, banner;
+    unsigned banner_waits;
+    int64_t ready_us; /* monotonic, first time everything worked */
     ev_signal sig_term, sig_int, sig_hup, sig_chld;
 };
 

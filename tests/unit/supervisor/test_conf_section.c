@@ -80,7 +80,7 @@ static void agent_section(void **state)
     assert_null(conf_find(&s, "models.env.openai"));
     assert_string_equal(conf_str(&s, "models.providers.x.apiKey", ""), "secret-key");
     assert_string_equal(conf_str(&s, "models.providers.x.models.0.id", ""), "m.1/x:2");
-    assert_int_equal(conf_int(&s, "models.providers.x.timeout", 0), 120000);
+    assert_null(conf_find(&s, "models.providers.x.timeout"));
     assert_string_equal(conf_str(&s, "models.providers.ollama.api", ""), "openai-completions");
     assert_string_equal(conf_str(&s, "agents.entries.main.name", ""), "main");
     assert_string_equal(conf_str(&s, "agents.entries.b.name", ""), "Bee");
