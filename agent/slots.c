@@ -131,23 +131,6 @@ static void publish_model(void *ctx)
     buf_free(&why);
 }
 
-static void on_model_change(void *ctx)
-{
-    struct agent *ag = ctx;
-    struct model_choice c;
-    struct buf why = BUF_INIT(1024);
-    if (models_pick(&ag->models, "main", SV_NULL, 0, &c, &why) == OK) {
-        log_info("model for new runs: %s/%s (%s)", c.provider->id, c.model, c.why);
-    }
-    buf_free(&why);
-    publish_model(ag);
-    agent_status(ag);
-    LIST_EACH(e, &ag->run_list)
-    {
-        turn_model_ready(CONTAINER_OF(e, struct run, link));
-    }
-}
-
 /* Idle: what the next run would use, also the line of the start screen. */
 static void show_model(struct agent *ag)
 {
@@ -159,6 +142,25 @@ static void show_model(struct agent *ag)
         worker_status(ag->worker, "%s", buf_cstr(&why));
     }
     buf_free(&why);
+}
+
+static void on_model_change(void *ctx)
+{
+    struct agent *ag = ctx;
+    struct model_choice c;
+    struct buf why = BUF_INIT(1024);
+    if (models_pick(&ag->models, "main", SV_NULL, 0, &c, &why) == OK) {
+        log_info("model for new runs: %s/%s (%s)", c.provider->id, c.model, c.why);
+    }
+    buf_free(&why);
+    publish_model(ag);
+    if (ag->worker && ag->runs_n == 0) {
+        show_model(ag);
+    }
+    LIST_EACH(e, &ag->run_list)
+    {
+        turn_model_ready(CONTAINER_OF(e, struct run, link));
+    }
 }
 
 static void show_status(void *ctx)
