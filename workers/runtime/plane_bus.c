@@ -391,3 +391,8 @@ void plane_bus_free(struct plane_bus *p)
     arena_free(&p->arena);
     xfree(p);
 }
+
+bool bus_is_up(const struct plane_bus *p)
+{
+    return link_is_up(p->link);
+}

@@ -1,0 +1,248 @@
+/*
+ * edge.c: the edge worker from start to stop: configuration, subscriptions, ticks, draining.
+ * Runs in: edge.     Owns: struct edge.
+ * Never: starts without authentication on anything but loopback.
+ * Tested in: the scenarios
+ */
+#include "workers/edge/edge.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/id.h"
+#include "common/log.h"
+#include "workers/edge/events.h"
+#include "workers/edge/health.h"
+#include "workers/edge/listener.h"
+#include "workers/edge/presence.h"
+#include "workers/edge/rpc.h"
+#include "workers/edge/runs.h"
+#include "workers/edge/server.h"
+#include "workers/edge/subs.h"
+
+#define TICK_MS 30000       /* gateway-ws.md 13.1 */
+#define GOODBYE_MS 30       /* between the shutdown event and the close (3.4) */
+#define DEFAULT_CONNECTIONS 1024
+#define DEFAULT_HEADER_MS 10000
+#define DEFAULT_IDLE_MS 75000
+
+int64_t edge_uptime_ms(const struct edge *e)
+{
+    return clock_mono_ms() - e->started_mono_ms;
+}
+
+bool edge_agent_known(const struct edge *e, sv agent)
+{
+    const struct conf *conf = worker_conf(e->w);
+    char name[65];
+    if (sv_eqc(agent, EDGE_DEFAULT_AGENT)) {
+        return true;
+    }
+    for (size_t i = 0; conf_child(conf, "agents.entries", i, name, sizeof name); i++) {
+        if (sv_eqc(agent, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- configuration --------------------------------------------------------------------------------- */
+
+static void read_origins(struct edge *e, const struct conf *conf)
+{
+    e->conf.origins_n = conf_count(conf, "edge.allowedOrigins");
+    e->conf.origins = xcalloc(e->conf.origins_n + 1, sizeof *e->conf.origins);
+    for (size_t i = 0; i < e->conf.origins_n; i++) {
+        e->conf.origins[i] = conf_at(conf, "edge.allowedOrigins", i);
+    }
+}
+
+static bool read_auth(struct edge *e, const struct conf *conf)
+{
+    const char *mode = conf_str(conf, "edge.auth.mode", "token");
+    const char *key = NULL;
+    if (strcmp(mode, "token") == 0) {
+        e->conf.auth = AUTH_TOKEN;
+        key = "edge.auth.token";
+    } else if (strcmp(mode, "password") == 0) {
+        e->conf.auth = AUTH_PASSWORD;
+        key = "edge.auth.password";
+    } else if (strcmp(mode, "none") == 0) {
+        e->conf.auth = AUTH_NONE;
+        return true;
+    } else {
+        worker_fail(e->w, EXIT_CONFIG, "edge.auth.mode \"%s\" is not supported; use token, password or none",
+                    mode);
+        return false;
+    }
+    const char *value = conf_str(conf, key, "");
+    if (value[0] == '\0') {
+        worker_fail(e->w, EXIT_CONFIG, "%s is empty: the gateway does not start without authentication", key);
+        return false;
+    }
+    secret_set(&e->conf.secret, sv_of(value));
+    return true;
+}
+
+static bool read_conf(struct edge *e)
+{
+    const struct conf *conf = worker_conf(e->w);
+    e->conf.max_connections = (size_t)conf_int(conf, "edge.maxConnections", DEFAULT_CONNECTIONS);
+    e->conf.header_ms = conf_int(conf, "edge.headerTimeout", DEFAULT_HEADER_MS);
+    e->conf.idle_ms = conf_int(conf, "edge.idleTimeout", DEFAULT_IDLE_MS);
+    e->conf.ui = conf_bool(conf, "edge.ui.enabled", true);
+    e->conf.version = conf_str(conf, "gateway.version", TENAZA_VERSION);
+    e->throttle.lock_failures = conf_int(conf, "edge.auth.rateLimit.failures", e->throttle.lock_failures);
+    e->throttle.lock_within_ms = conf_int(conf, "edge.auth.rateLimit.within", e->throttle.lock_within_ms);
+    e->throttle.lock_ms = conf_int(conf, "edge.auth.rateLimit.block", e->throttle.lock_ms);
+    read_origins(e, conf);
+    return read_auth(e, conf);
+}
+
+/* ---- ticks and planes ------------------------------------------------------------------------------ */
+
+static void on_tick(void *ctx)
+{
+    struct edge *e = ctx;
+    char payload[48];
+    loop_timer_start(&e->tick, TICK_MS);
+    snprintf(payload, sizeof payload, "{\"ts\":%" PRId64 "}", clock_real_ms());
+    events_broadcast(e, EV_TICK, sv_of(payload), NULL, NULL);
+    runs_recheck(e, false);
+    worker_status(e->w, "%zu connections, %zu clients", server_sockets(e->server), e->ready_n);
+}
+
+static void on_store_up(void *ctx)
+{
+    struct edge *e = ctx;
+    subs_watch(e);
+    /* A run may have ended while the store could not tell us. */
+    runs_recheck(e, true);
+}
+
+static void connect_planes(struct edge *e)
+{
+    store_on_push(e->store, MSG_RUN, runs_on_push, e);
+    store_on_push(e->store, MSG_ROW, runs_on_row, e);
+    store_on_up(e->store, on_store_up, e);
+    bus_subscribe(e->bus, "run", runs_on_event, e);
+    bus_subscribe(e->bus, "chan", health_on_chan, e);
+    bus_subscribe(e->bus, "model", health_on_model, e);
+}
+
+/* ---- start ----------------------------------------------------------------------------------------- */
+
+static struct edge *edge_new(struct worker *w)
+{
+    struct edge *e = xcalloc(1, sizeof *e);
+    e->w = w;
+    e->loop = worker_loop(w);
+    e->store = worker_store(w);
+    e->bus = worker_bus(w);
+    e->started_mono_ms = clock_mono_ms();
+    e->started_ms = clock_real_ms();
+    e->presence_version = 1;
+    list_init(&e->conns);
+    list_init(&e->channels);
+    id_uuid(e->boot_id);
+    throttle_init(&e->throttle);
+    loop_timer_init(&e->tick, e->loop, on_tick, e);
+    worker_set_ctx(w, e);
+    return e;
+}
+
+int edge_init(struct worker *w)
+{
+    struct edge *e = edge_new(w);
+    crypto_init();
+    presence_init(e);
+    health_init(e);
+    e->rpc = rpc_new();
+    e->runs = runs_new(e);
+    if (!read_conf(e)) {
+        return EXIT_CONFIG;
+    }
+    size_t count = (size_t)conf_int(worker_conf(w), "listen.count", 0);
+    e->listener = listener_new(e, count, &e->conf.loopback_only);
+    if (e->listener == NULL || count == 0) {
+        worker_fail(w, EXIT_INTERNAL, "no listening socket was handed over");
+        return EXIT_INTERNAL;
+    }
+    if (e->conf.auth == AUTH_NONE && !e->conf.loopback_only) {
+        worker_fail(w, EXIT_CONFIG,
+                    "edge.auth.mode = \"none\" is allowed on loopback only; set a token, or bind to loopback");
+        return EXIT_CONFIG;
+    }
+    e->server = server_new(e);
+    if (e->server == NULL) {
+        worker_fail(w, EXIT_INTERNAL, "the HTTP library cannot start (see the log)");
+        return EXIT_INTERNAL;
+    }
+    connect_planes(e);
+    listener_start(e->listener);
+    loop_timer_start(&e->tick, TICK_MS);
+    worker_ready(w);
+    return 0;
+}
+
+/* ---- end ------------------------------------------------------------------------------------------- */
+
+void edge_check_drained(struct edge *e)
+{
+    if (e->draining && server_sockets(e->server) == 0) {
+        worker_drained(e->w);
+    }
+}
+
+static void say_goodbye(void *ctx)
+{
+    struct edge *e = ctx;
+    LIST_EACH(it, &e->conns)
+    {
+        conn_close(CONTAINER_OF(it, struct conn, all), 1012, SV("service restart"));
+    }
+    server_close_idle(e->server);
+    edge_check_drained(e);
+}
+
+void edge_drain(struct worker *w, int64_t within_ms)
+{
+    struct edge *e = worker_ctx(w);
+    UNUSED(within_ms);
+    if (e == NULL || e->draining) {
+        return;
+    }
+    e->draining = true;
+    listener_stop(e->listener);
+    events_broadcast(e, EV_SHUTDOWN, SV("{\"reason\":\"gateway stopping\"}"), NULL, NULL);
+    loop_timer_init(&e->drain_timer, e->loop, say_goodbye, e);
+    loop_timer_start(&e->drain_timer, GOODBYE_MS);
+}
+
+void edge_stop(struct worker *w)
+{
+    struct edge *e = worker_ctx(w);
+    if (e == NULL) {
+        return;
+    }
+    e->draining = true;
+    listener_free(e->listener);
+    server_free(e->server);
+    loop_timer_stop(&e->tick);
+    loop_timer_stop(&e->presence_timer);
+    if (e->drain_timer.loop != NULL) {
+        loop_timer_stop(&e->drain_timer);
+    }
+    runs_free(e->runs);
+    rpc_free(e->rpc);
+    health_free(e);
+    throttle_free(&e->throttle);
+    map_free(&e->waiting);
+    secret_free(&e->conf.secret);
+    xfree(e->conf.origins);
+    xfree(e);
+    worker_set_ctx(w, NULL);
+}

@@ -1,0 +1,93 @@
+/*
+ * edge.h: the edge worker's own state, shared by the files of this folder.
+ * Runs in: edge.     Owns: see the members.
+ * Never: included outside this folder.
+ * Tested in: the scenarios; the pure parts have tests of their own
+ */
+#ifndef TENAZA_EDGE_EDGE_H
+#define TENAZA_EDGE_EDGE_H
+
+#include "common/crypto.h"
+#include "common/err.h"
+#include "common/map.h"
+#include "workers/edge/throttle.h"
+#include "workers/runtime/worker.h"
+
+enum auth_mode { AUTH_TOKEN, AUTH_PASSWORD, AUTH_NONE };
+
+struct server;
+struct listener;
+struct runs;
+struct rpc_table;
+
+struct edge_conf {
+    enum auth_mode auth;
+    struct secret secret;         /* token or password */
+    bool loopback_only;           /* every listening socket is bound to loopback */
+    const char **origins;         /* edge.allowedOrigins; strings belong to the section */
+    size_t origins_n;
+    size_t max_connections;
+    int64_t header_ms, idle_ms;   /* HTTP: deadline of headers, keep-alive */
+    bool ui;                      /* serve the web page */
+    const char *version;          /* gateway.version */
+};
+
+/* One account of one channel, as its worker last said on topic `chan`. */
+struct chan_row {
+    struct list all;
+    char *name; /* "irc/default" */
+    char channel[65], account[65];
+    char state[17], detail[256], identity[256];
+    int64_t since_ms, last_in_ms, last_out_ms, heard_ms;
+    uint64_t reconnects;
+};
+
+/* The model in use, as the agents last said on topic `model`. */
+struct model_row {
+    char provider[65], model[129], api[65], why[257];
+    uint64_t window;
+};
+
+struct edge {
+    struct worker *w;
+    struct loop *loop;
+    struct plane_store *store;
+    struct plane_bus *bus;
+    struct edge_conf conf;
+    struct server *server;
+    struct listener *listener;
+    struct throttle throttle;
+    struct runs *runs;
+    struct rpc_table *rpc;
+
+    struct list conns; /* struct conn.all */
+    size_t conns_n, ready_n;
+    struct map waiting; /* address -> (void *) number of sockets that have not logged in yet */
+
+    char boot_id[37];
+    int64_t started_mono_ms, started_ms;
+    bool draining;
+    uint64_t presence_version, health_version;
+
+    struct list channels; /* struct chan_row.all */
+    struct model_row model;
+    struct buf health;    /* last health result, JSON */
+    int64_t health_ms;
+    uint64_t sessions_n;  /* from the store's numbers */
+
+    unsigned row_watchers; /* connections that want stored rows (session.message) */
+    struct loop_timer tick, health_timer, presence_timer, drain_timer;
+};
+
+int edge_init(struct worker *w);
+void edge_drain(struct worker *w, int64_t within_ms);
+void edge_stop(struct worker *w);
+/* Drain only: says so when the last connection is gone. */
+void edge_check_drained(struct edge *e);
+int64_t edge_uptime_ms(const struct edge *e);
+
+/* Agents that a client may name. */
+bool edge_agent_known(const struct edge *e, sv agent);
+#define EDGE_DEFAULT_AGENT "main"
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * events.c: see events.h.
+ * Runs in: edge.     Owns: nothing.
+ * Never: builds a payload twice: the text is made once, each connection adds its number.
+ * Tested in: the scenarios
+ */
+#include "workers/edge/events.h"
+
+#include <inttypes.h>
+
+#include "workers/edge/connect_params.h"
+#include "workers/edge/scopes.h"
+
+static const struct {
+    const char *name;
+    uint32_t scope;
+} EVENTS[] = {
+#define EVENT(ID, name, scope, doc) {name, scope},
+#include "proto/events.def"
+#undef EVENT
+};
+
+static bool gets(const struct conn *c, enum event_id ev, event_filter *f, const void *ctx)
+{
+    return c->state == CONN_READY && conn_has(c, EVENTS[ev].scope) && (f == NULL || f(c, ctx));
+}
+
+bool events_wanted(const struct edge *e, enum event_id ev, event_filter *f, const void *ctx)
+{
+    LIST_EACH(it, &e->conns)
+    {
+        if (gets(CONTAINER_OF(it, struct conn, all), ev, f, ctx)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_version(const struct edge *e, enum event_id ev, struct buf *text)
+{
+    if (ev == EV_HEALTH || ev == EV_PRESENCE) {
+        buf_printf(text, ",\"stateVersion\":{\"presence\":%" PRIu64 ",\"health\":%" PRIu64 "}",
+                   e->presence_version, e->health_version);
+    }
+}
+
+void events_broadcast(struct edge *e, enum event_id ev, sv payload, event_filter *f, const void *ctx)
+{
+    struct buf text = BUF_INIT(OUT_MSG_MAX);
+    LIST_EACH(it, &e->conns)
+    {
+        struct conn *c = CONTAINER_OF(it, struct conn, all);
+        if (!gets(c, ev, f, ctx)) {
+            continue;
+        }
+        if (text.n == 0) {
+            buf_printf(&text, "{\"type\":\"event\",\"event\":\"%s\",\"payload\":", EVENTS[ev].name);
+            buf_sv(&text, payload);
+            add_version(e, ev, &text);
+            buf_str(&text, ",\"seq\":");
+        }
+        struct buf msg;
+        out_begin(&msg);
+        /* One allocation of the right size: idle memory of many slow clients adds up. */
+        char *room = buf_room(&msg, text.n + 24);
+        if (room != NULL) {
+            buf_sv(&msg, buf_view(&text));
+            buf_printf(&msg, "%" PRIu64 "}", ++c->seq);
+        }
+        conn_send(c, &msg);
+    }
+    buf_free(&text);
+}
+
+void events_challenge(struct conn *c, const char *nonce, int64_t now_ms)
+{
+    struct buf msg;
+    out_begin(&msg);
+    buf_printf(&msg,
+               "{\"type\":\"event\",\"event\":\"%s\",\"payload\":{\"nonce\":\"%s\",\"ts\":%" PRId64 "}}",
+               EVENTS[EV_CHALLENGE].name, nonce, now_ms);
+    conn_send(c, &msg);
+}
+
+void events_names(struct buf *dst)
+{
+    for (size_t i = 0; i < EV_COUNT; i++) {
+        buf_printf(dst, "%c\"%s\"", i == 0 ? '[' : ',', EVENTS[i].name);
+    }
+    buf_ch(dst, ']');
+}
+
+bool event_to_chat(const struct conn *c, const void *ctx)
+{
+    return !(c->caps & CAP_SESSION_SCOPED) || map_get(&c->message_subs, sv_of(ctx)) != NULL;
+}
+
+bool event_to_subscribers(const struct conn *c, const void *ctx)
+{
+    UNUSED(ctx);
+    return c->sessions_sub;
+}
+
+bool event_to_row_watchers(const struct conn *c, const void *ctx)
+{
+    return c->sessions_sub || map_get(&c->message_subs, sv_of(ctx)) != NULL;
+}

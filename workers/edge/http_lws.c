@@ -1,0 +1,186 @@
+/*
+ * http_lws.c: plain HTTP requests between libwebsockets and http.c.
+ * Runs in: edge.     Owns: nothing.
+ * Never: decides what a request gets.
+ * Tested in: the scenarios
+ */
+#include <libwebsockets.h>
+
+#include <string.h>
+
+#include "workers/edge/http.h"
+#include "workers/edge/sock_lws.h"
+
+static const char *const KEPT[] = {
+#define HEADER(name) name ":",
+#include "workers/edge/headers.def"
+#undef HEADER
+};
+
+static const char *const KEPT_NAMES[] = {
+#define HEADER(name) name,
+#include "workers/edge/headers.def"
+#undef HEADER
+};
+
+static const struct {
+    enum lws_token_indexes uri;
+    enum http_method method;
+} METHODS[] = {
+    {WSI_TOKEN_GET_URI, HTTP_GET},         {WSI_TOKEN_POST_URI, HTTP_POST},
+    {WSI_TOKEN_HEAD_URI, HTTP_HEAD},       {WSI_TOKEN_OPTIONS_URI, HTTP_OPTIONS},
+    {WSI_TOKEN_PUT_URI, HTTP_OTHER},       {WSI_TOKEN_PATCH_URI, HTTP_OTHER},
+    {WSI_TOKEN_DELETE_URI, HTTP_OTHER},
+};
+
+/* Headers that libwebsockets knows by number are not found by name. */
+static const struct {
+    enum lws_token_indexes token;
+    const char *name;
+} KNOWN[] = {
+    {WSI_TOKEN_HTTP_AUTHORIZATION, "authorization"},
+    {WSI_TOKEN_HTTP_CONTENT_TYPE, "content-type"},
+    {WSI_TOKEN_HTTP_IF_NONE_MATCH, "if-none-match"},
+    {WSI_TOKEN_HTTP_USER_AGENT, "user-agent"},
+};
+
+#define HEADER_VALUE_MAX 4096
+
+static void add_header(struct http_req *r, const char *name, const char *value)
+{
+    if (r->headers_n < HTTP_HEADERS_MAX) {
+        r->headers[r->headers_n++] = (struct http_header){name, xstrdup(value)};
+    }
+}
+
+static void read_headers(struct sock *s, struct http_req *r)
+{
+    char value[HEADER_VALUE_MAX];
+    for (size_t i = 0; i < ARRAY_LEN(KNOWN); i++) {
+        if (sock_header(s, (int)KNOWN[i].token, value, sizeof value) && value[0] != '\0') {
+            add_header(r, KNOWN[i].name, value);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(KEPT); i++) {
+        int n = (int)strlen(KEPT[i]);
+        int len = lws_hdr_custom_length(s->wsi, KEPT[i], n);
+        if (len > 0 && len < HEADER_VALUE_MAX &&
+            lws_hdr_custom_copy(s->wsi, value, HEADER_VALUE_MAX, KEPT[i], n) > 0) {
+            add_header(r, KEPT_NAMES[i], value);
+        }
+    }
+}
+
+static void read_line(struct sock *s, struct http_req *r)
+{
+    char value[64];
+    r->method = HTTP_OTHER;
+    for (size_t i = 0; i < ARRAY_LEN(METHODS); i++) {
+        if (lws_hdr_total_length(s->wsi, METHODS[i].uri) > 0) {
+            r->method = METHODS[i].method;
+            break;
+        }
+    }
+    if (!sock_header(s, WSI_TOKEN_HTTP_URI_ARGS, r->query, sizeof r->query)) {
+        r->query[0] = '\0';
+    }
+    sock_header(s, WSI_TOKEN_CONNECTION, value, sizeof value);
+    bool http10 = false;
+    char version[16];
+    if (sock_header(s, WSI_TOKEN_HTTP, version, sizeof version)) {
+        http10 = strcmp(version, "HTTP/1.0") == 0;
+    }
+    r->keep_alive = http10 ? sv_eq_nocase(sv_of(value), SV("keep-alive"))
+                           : !sv_eq_nocase(sv_of(value), SV("close"));
+}
+
+/* Writes a finished answer. Called in a callback of this very connection. */
+static int flush(struct sock *s)
+{
+    struct http_req *r = s->req;
+    if (r == NULL || r->answer.n == 0) {
+        return 0;
+    }
+    sv out = out_text(&r->answer);
+    int wrote = lws_write(s->wsi, (unsigned char *)r->answer.p + OUT_PRE, out.n, LWS_WRITE_HTTP_FINAL);
+    bool close = r->close_after || !r->keep_alive;
+    s->req = NULL;
+    http_free(r);
+    if (wrote < 0) {
+        return -1;
+    }
+    /* Nothing of the next request may be read before the rest of this answer is out: lws takes care. */
+    if (close) {
+        lws_set_timeout(s->wsi, PENDING_TIMEOUT_HTTP_CONTENT, 10);
+    }
+    return lws_http_transaction_completed(s->wsi) || close ? -1 : 0;
+}
+
+int http_on_request(struct sock *s, void *in, size_t n)
+{
+    if (s->req != NULL) {
+        return -1; /* cannot happen: one request at a time */
+    }
+    struct http_req *r = http_new(s->e, s->wsi, &s->peer);
+    s->req = r;
+    read_line(s, r);
+    read_headers(s, r);
+    char length[32] = "";
+    uint64_t bytes = 0;
+    bool ok = sock_header(s, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof length);
+    bool has_length = length[0] != '\0';
+    const char *body = NULL;
+    int refused = sock_gate(s, &body);
+    if (refused != 0) {
+        r->close_after = true;
+        http_answer(r, refused, "application/json", sv_of(body), NULL);
+    } else if (!sv_copy(r->path, sizeof r->path, sv_mem(in, n)) || !ok ||
+               (has_length && !sv_u64(sv_of(length), &bytes))) {
+        r->close_after = true;
+        http_error(r, 400, "invalid_request_error", "bad_request", "The request line is malformed.");
+    } else {
+        http_begin(r, has_length, bytes);
+    }
+    if (r->answer.n > 0) {
+        return flush(s);
+    }
+    /* Answered later: our own deadlines apply, not those of the library. */
+    lws_set_timeout(s->wsi, NO_PENDING_TIMEOUT, 0);
+    return 0;
+}
+
+int http_on_body(struct sock *s, void *in, size_t n)
+{
+    if (s->req == NULL) {
+        return 0;
+    }
+    http_body(s->req, sv_mem(in, n));
+    return flush(s);
+}
+
+int http_on_body_end(struct sock *s, void *in, size_t n)
+{
+    UNUSED(in);
+    UNUSED(n);
+    if (s->req != NULL && s->req->reading) {
+        http_dispatch(s->req);
+        lws_set_timeout(s->wsi, NO_PENDING_TIMEOUT, 0);
+    }
+    return flush(s);
+}
+
+int http_on_writable(struct sock *s, void *in, size_t n)
+{
+    UNUSED(in);
+    UNUSED(n);
+    return flush(s);
+}
+
+int http_on_closed(struct sock *s, void *in, size_t n)
+{
+    UNUSED(in);
+    UNUSED(n);
+    http_free(s->req);
+    s->req = NULL;
+    return 0;
+}
