@@ -230,10 +230,10 @@ static bool has_custom(struct sock *s, const char *name)
 static bool is_forwarded(struct sock *s)
 {
     return lws_hdr_total_length(s->wsi, WSI_TOKEN_X_FORWARDED_FOR) > 0 ||
+           lws_hdr_total_length(s->wsi, WSI_TOKEN_HTTP_X_REAL_IP) > 0 ||
            has_custom(s, "x-forwarded-host:") ||
            has_custom(s, "x-forwarded-proto:") || has_custom(s, "x-forwarded-port:") ||
-           has_custom(s, "x-forwarded-for:") || has_custom(s, "forwarded:") ||
-           has_custom(s, "x-real-ip:");
+           has_custom(s, "forwarded:");
 }
 
 int sock_gate(struct sock *s, const char **body)
