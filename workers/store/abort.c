@@ -2,7 +2,7 @@
  * abort.c: stopping runs: queued ones end at once, running ones are told and get a little time to settle.
  * Runs in: store.     Owns: nothing.
  * Never: waits for a holder longer than ABORT_MS.
- * Tested in: tests/unit/store/test_abort.c
+ * Tested in: tests/unit/store/test_queue.c
  */
 #include "workers/store/model.h"
 

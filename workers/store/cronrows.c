@@ -2,7 +2,7 @@
  * cronrows.c: rows of clock work and their order by due time; the cron worker decides, the store keeps.
  * Runs in: store.     Owns: tables cron and due.
  * Never: fires a job.
- * Tested in: tests/unit/store/test_care.c
+ * Tested in: tests/unit/store/test_turn.c
  */
 #include "common/id.h"
 #include "workers/store/model.h"

@@ -2,7 +2,7 @@
  * db.c: the LMDB environment: opening, refusing, growing, transactions.
  * Runs in: store.     Owns: the environment, the lock on the data folder, the table handles.
  * Never: uses WRITEMAP or NOSYNC (a kill alone is harmless without them, power loss is not with them).
- * Tested in: tests/unit/store/test_db.c
+ * Tested in: tests/unit/store/test_turn.c
  */
 #include "workers/store/db.h"
 

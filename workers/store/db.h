@@ -2,7 +2,7 @@
  * db.h: the LMDB environment: opening, refusing, growing, transactions.
  * Runs in: store.     Owns: the environment, the lock on the data folder, the table handles.
  * Never: knows records; grows the map while a transaction is open.
- * Tested in: tests/unit/store/test_db.c
+ * Tested in: tests/unit/store/test_turn.c
  */
 #ifndef TENAZA_WORKERS_STORE_DB_H
 #define TENAZA_WORKERS_STORE_DB_H

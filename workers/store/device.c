@@ -2,7 +2,7 @@
  * device.c: rows of paired client devices; the edge decides, the store keeps.
  * Runs in: store.     Owns: table device.
  * Never: logs a row (it holds a token).
- * Tested in: tests/unit/store/test_care.c
+ * Tested in: tests/unit/store/test_turn.c
  */
 #include "workers/store/model.h"
 

@@ -2,7 +2,7 @@
  * expire.c: old tombstones leave the journal, with their idempotency keys and run rows.
  * Runs in: store.     Owns: nothing.
  * Never: removes a row that is not done, or one that is younger than any platform's redelivery.
- * Tested in: tests/unit/store/test_care.c
+ * Tested in: tests/unit/store/test_turn.c
  */
 #include "workers/store/model.h"
 

@@ -2,7 +2,7 @@
  * finish.c: what an agent writes about its run: steps, and the end.
  * Runs in: store.     Owns: nothing.
  * Never: accepts a writer with an old fence; does a repeated write twice.
- * Tested in: tests/unit/store/test_finish.c
+ * Tested in: tests/unit/store/test_lease.c
  */
 #include "workers/store/model.h"
 

@@ -2,7 +2,7 @@
  * ingest.h: what the door asks of the pairing table.
  * Runs in: store.     Owns: nothing.
  * Never: anything but this one question.
- * Tested in: tests/unit/store/test_pairing.c
+ * Tested in: tests/unit/store/test_outbox.c
  */
 #ifndef TENAZA_WORKERS_STORE_INGEST_H
 #define TENAZA_WORKERS_STORE_INGEST_H

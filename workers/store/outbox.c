@@ -269,7 +269,7 @@ static void settle(struct tx *tx, struct msg_out_row *row, struct client *from)
     bool mine = sv_eqc(row->worker, from->name) && row->inc == from->inc;
     bool started = sv_eqc(row->state, "started");
     if (mine) {
-        if (!started && row->due_ms < tx->s->boot_ms) {
+        if (!started && (row->due_ms < tx->s->boot_ms || tx->now - row->due_ms >= REGRANT_MS)) {
             push_deliver(tx, from, row);
         }
     } else if (started && from->keyless) {

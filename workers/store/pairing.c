@@ -2,7 +2,7 @@
  * pairing.c: unknown direct senders get a code; the operator approves it (channels.md 1.6).
  * Runs in: store.     Owns: table pair.
  * Never: tells a stranger anything but how to ask for access; grants more than direct messages.
- * Tested in: tests/unit/store/test_pairing.c
+ * Tested in: tests/unit/store/test_outbox.c
  */
 #include <ctype.h>
 

@@ -2,7 +2,7 @@
  * push.c: outgoing messages of a turn: encoded when they are made, sent after the commit.
  * Runs in: store.     Owns: the list of outgoing messages.
  * Never: sends before the commit (only turn.c calls out_send_all).
- * Tested in: tests/unit/store/test_push.c
+ * Tested in: tests/unit/store/test_turn.c
  */
 #include "common/log.h"
 #include "proto/wire.h"

@@ -2,7 +2,7 @@
  * query.c: pages and lists for the edge and the command line.
  * Runs in: store.     Owns: nothing.
  * Never: writes; decodes a transcript (rows go out as they are stored); answers more than fits a message.
- * Tested in: tests/unit/store/test_query.c
+ * Tested in: tests/unit/store/test_turn.c
  */
 #include <ctype.h>
 

@@ -2,7 +2,7 @@
  * rec.c: one open transaction, and typed records inside it.
  * Runs in: store.     Owns: scratch memory of encodes.
  * Never: lets a view into the map live across a write (rec_get and tx_seek copy).
- * Tested in: tests/unit/store/test_rec.c
+ * Tested in: tests/unit/store/test_turn.c
  */
 #include "workers/store/rec.h"
 

@@ -3,7 +3,7 @@
  * Runs in: store.     Owns: struct tx (it lives for one turn).
  * Never: returns database errors one by one. The first one sticks in tx->db_err, later reads find nothing and
  *        later writes do nothing; the turn looks once and throws the whole batch away (turn.c).
- * Tested in: tests/unit/store/test_rec.c
+ * Tested in: tests/unit/store/test_turn.c
  */
 #ifndef TENAZA_WORKERS_STORE_REC_H
 #define TENAZA_WORKERS_STORE_REC_H

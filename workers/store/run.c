@@ -2,7 +2,7 @@
  * run.c: run rows: loading, leaving their place, ending.
  * Runs in: store.     Owns: table runs, the state of journal rows.
  * Never: decides what runs next (queue.c, sched.c) or who works on it (lease.c).
- * Tested in: tests/unit/store/test_run.c
+ * Tested in: tests/unit/store/test_ingest.c
  */
 #include "workers/store/model.h"
 

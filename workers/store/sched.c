@@ -2,7 +2,7 @@
  * sched.c: global lanes: which session's run may start now, and on which agent.
  * Runs in: store.     Owns: table runq; counts of leases per lane and holder.
  * Never: runs two turns of one session (each session has at most one row in runq or lease).
- * Tested in: tests/unit/store/test_sched.c
+ * Tested in: tests/unit/store/test_lease.c
  */
 #include "workers/store/model.h"
 

@@ -2,7 +2,7 @@
  * session.c: session keys and session rows.
  * Runs in: store.     Owns: tables sess and sessu.
  * Never: touches transcripts of other sessions, scans the table.
- * Tested in: tests/unit/store/test_session.c
+ * Tested in: tests/unit/store/test_ingest.c
  */
 #include "common/id.h"
 #include "common/text.h"

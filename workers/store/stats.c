@@ -2,7 +2,7 @@
  * stats.c: how the store is doing.
  * Runs in: store.     Owns: nothing.
  * Never: walks a table, unless the caller asked for the check.
- * Tested in: tests/unit/store/test_care.c
+ * Tested in: tests/unit/store/test_turn.c
  */
 #include <stdlib.h>
 

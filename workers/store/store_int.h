@@ -22,7 +22,7 @@ enum lane { LANE_MAIN, LANE_CRON, LANE_COUNT };
 #define LEASE_MS 60000
 /* Time for holders of leases to come back after a restart of the store. */
 #define BOOT_GRACE_MS 5000
-/* A lease that its holder does not name is granted again after this. */
+/* A lease that its holder does not name is granted again after this; a claim is delivered again likewise. */
 #define REGRANT_MS 2000
 /* Budget of a holder to settle an aborted run (agent-runtime.md 3.4). */
 #define ABORT_MS 5000

@@ -2,7 +2,7 @@
  * timer.c: one table for everything that happens by itself later.
  * Runs in: store.     Owns: table timer.
  * Never: carries state: a timer is a hint that is checked against the row it is about.
- * Tested in: tests/unit/store/test_timer.c
+ * Tested in: tests/unit/store/test_queue.c
  */
 #include "workers/store/model.h"
 

@@ -2,7 +2,7 @@
  * transcript.c: the rows of a conversation: append, and the newest ones raw.
  * Runs in: store.     Owns: table tran.
  * Never: rewrites or removes a row.
- * Tested in: tests/unit/store/test_transcript.c
+ * Tested in: tests/unit/store/test_turn.c
  */
 #include "common/id.h"
 #include "workers/store/model.h"
