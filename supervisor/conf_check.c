@@ -4,6 +4,7 @@
  * Never: changes a value.
  * Tested in: tests/unit/supervisor/test_conf_check.c
  */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,10 +38,22 @@ bool cfg_bind_is_loopback(const char *bind)
            strncmp(bind, "127.", 4) == 0;
 }
 
+static bool is_address(const char *text)
+{
+    struct in6_addr any;
+
+    return inet_pton(AF_INET, text, &any) == 1 || inet_pton(AF_INET6, text, &any) == 1;
+}
+
 static void check_edge(struct cfg *c)
 {
     const struct cfg_value *mode = cfg_find(c, "edge.auth.mode");
+    const struct cfg_value *bind = cfg_find(c, "edge.bind");
 
+    if (bind != NULL && strcmp(bind->s, "loopback") != 0 && strcmp(bind->s, "localhost") != 0 &&
+        strcmp(bind->s, "lan") != 0 && !is_address(bind->s)) {
+        cfg_error(c, bind->origin, bind->path, "\"%s\" is neither loopback nor lan nor an IP address", bind->s);
+    }
     if (mode != NULL && strcmp(mode->s, "none") == 0 && !cfg_bind_is_loopback(cfg_str(c, "edge.bind"))) {
         cfg_error(c, mode->origin, mode->path,
                   "none is possible only with edge.bind = \"loopback\": everybody on the network could give orders");

@@ -219,44 +219,39 @@ static bool remember_file(struct cfg *c, const char *file)
     return true;
 }
 
-/* Complains about numbers that the parser would change silently. */
-static bool numbers_ok(struct cfg *c, const char *file)
+/* Complains about numbers that the parser would change silently. False: the file cannot be read. */
+static bool check_numbers(struct cfg *c, const char *file)
 {
     struct buf text = BUF_INIT(MAX_FILE_BYTES);
     struct conf_lex_error err;
-    bool ok = true;
     int rc = file_read(file, &text);
 
     if (rc != 0) {
         cfg_error(c, file, NULL, "%s", rc == ERR_TOOBIG ? "larger than 4 MiB" : "cannot be read");
-        ok = false;
     }
     struct conf_lexer lexer = {.text = buf_view(&text)};
     while (rc == 0 && conf_lex_next_error(&lexer, &err)) {
         char origin[PATH_MAX + 16];
         snprintf(origin, sizeof origin, "%s:%u", file, err.line);
         cfg_error(c, origin, err.path, "%s", err.text);
-        ok = false;
     }
     buf_free(&text);
-    return ok;
+    return rc == 0;
 }
 
 /* Files pulled in by @include are known only after parsing. */
-static bool included_numbers_ok(struct cfg *c, config_setting_t *s, const char *main_file)
+static void check_included(struct cfg *c, config_setting_t *s, const char *main_file)
 {
     const char *file = config_setting_source_file(s);
-    bool ok = true;
 
     if (file != NULL && strcmp(file, main_file) != 0 && remember_file(c, file)) {
-        ok = numbers_ok(c, file);
+        (void)check_numbers(c, file);
     }
     if (config_setting_is_aggregate(s)) {
         for (int i = 0; i < config_setting_length(s); i++) {
-            ok = included_numbers_ok(c, config_setting_get_elem(s, (unsigned)i), main_file) && ok;
+            check_included(c, config_setting_get_elem(s, (unsigned)i), main_file);
         }
     }
-    return ok;
 }
 
 static void load_dropins(struct cfg *c, const char *file)
@@ -297,7 +292,7 @@ void cfg_load(struct cfg *c, const char *file)
     config_t parsed;
     bool first = c->file_n == 0;
 
-    if (!remember_file(c, file) || !numbers_ok(c, file)) {
+    if (!remember_file(c, file) || !check_numbers(c, file)) {
         return;
     }
     config_init(&parsed);
@@ -309,7 +304,8 @@ void cfg_load(struct cfg *c, const char *file)
         const char *where = config_error_file(&parsed);
         snprintf(origin, sizeof origin, "%s:%d", where ? where : file, config_error_line(&parsed));
         cfg_error(c, origin, NULL, "%s", config_error_text(&parsed));
-    } else if (included_numbers_ok(c, config_root_setting(&parsed), file)) {
+    } else {
+        check_included(c, config_root_setting(&parsed), file);
         walk_group(&w, config_root_setting(&parsed), "");
     }
     config_destroy(&parsed);

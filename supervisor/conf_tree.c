@@ -6,6 +6,7 @@
  */
 #include "supervisor/conf_tree.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -69,7 +70,13 @@ static void message(struct buf *b, const char *origin, const char *path, const c
 void cfg_error(struct cfg *c, const char *origin, const char *path, const char *fmt, ...)
 {
     va_list ap;
+    char place[1024];
 
+    /* A number that the parser changed is out of range too; the first thing said about a setting is enough. */
+    int n = snprintf(place, sizeof place, "%s: %s: ", origin ? origin : "", path ? path : "");
+    if (path != NULL && n > 0 && sv_find(buf_view(&c->errors), sv_mem(place, strnlen(place, sizeof place))) >= 0) {
+        return;
+    }
     c->error_n++;
     if (c->error_n > MAX_ERRORS) {
         return;

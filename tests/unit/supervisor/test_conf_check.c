@@ -70,6 +70,8 @@ static void no_open_door(void **state)
     (void)state;
     verdict("edge = { auth = { mode = \"none\"; }; };", NULL);
     verdict("edge = { bind = \"127.0.0.2\"; auth = { mode = \"none\"; }; };", NULL);
+    verdict("edge = { bind = \"::1\"; };", NULL);
+    verdict("edge = { bind = \"eth0\"; };", "edge.bind: \"eth0\" is neither loopback nor lan nor an IP address");
     verdict("edge = { bind = \"lan\"; auth = { mode = \"none\"; }; };", "edge.auth.mode: none is possible only");
     verdict("edge = { bind = \"0.0.0.0\"; auth = { mode = \"none\"; }; };", "edge.auth.mode: none is possible only");
 }

@@ -92,6 +92,9 @@ static void says_what_the_parser_would_hide(void **state)
     (void)state;
     complains("configVersion = 1;\nedge = { port = 3000000000; };",
               "t.conf:2: edge.port: the number 3000000000 is too large; sizes and durations are texts, like \"16GiB\" or \"30s\"\n");
+    complains("edge = { port = 3000000000; };\nedge2 = 1;",
+              "t.conf:1: edge.port: the number 3000000000 is too large; sizes and durations are texts, like \"16GiB\" or \"30s\"\n"
+              "t.conf:2: edge2: unknown setting, did you mean edge?\n");
     complains("edge = { port = 1; port = 2; };", "t.conf:1: duplicate setting name\n");
     complains("edge = {", "t.conf:1: syntax error\n");
 }
