@@ -42,6 +42,15 @@ static void test_utf8_invalid(void **state)
     assert_true(utf8_valid(SV_NULL));
     assert_true(utf8_valid(SV("a" EURO SMILE "\xf4\x8f\xbf\xbf\xed\x9f\xbf\xee\x80\x80")));
     assert_true(utf8_valid((sv){"\0", 1}));
+    /* the fast path over ASCII: a bad byte at every distance from an eight-byte step, and text behind it */
+    char line[32];
+    for (size_t at = 0; at < sizeof(line); at++) {
+        memset(line, 'a', sizeof(line));
+        assert_true(utf8_valid(sv_mem(line, sizeof(line))));
+        line[at] = (char)0xff;
+        assert_false(utf8_valid(sv_mem(line, sizeof(line))));
+    }
+    assert_true(utf8_valid(SV("twelve bytes" EURO "and more than eight behind" SMILE)));
 }
 
 static void test_utf8_cut(void **state)
