@@ -2,7 +2,7 @@
  * calls.c: the tool calls of one model message, one after the other, and their results as one step.
  * Runs in: agent.     Owns: the tool call under way (through struct run).
  * Never: runs a call whose arguments do not fit its schema.
- * Tested in: tests/unit/agent/test_run.c
+ * Tested in: tests/unit/agent/test_turn.c
  */
 #include <stdio.h>
 

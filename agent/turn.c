@@ -2,7 +2,7 @@
  * turn.c: one model call of a run: choice, request, stream, tries, fallbacks.
  * Runs in: agent.     Owns: the call under way (through struct run).
  * Never: falls back to anything that the configuration does not name; tries again once text was shown.
- * Tested in: tests/unit/agent/test_run.c
+ * Tested in: tests/unit/agent/test_turn.c
  */
 #include <stdio.h>
 

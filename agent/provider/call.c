@@ -2,7 +2,7 @@
  * call.c: the life of one model call, see call.h.
  * Runs in: agent.     Owns: struct model_call, freed after its last callback.
  * Never: frees itself while a callback of its own is running.
- * Tested in: tests/unit/agent/test_call.c
+ * Tested in: tests/unit/agent/test_turn.c
  */
 #include "agent/provider/call.h"
 

@@ -2,7 +2,7 @@
  * call.h: one call of one model: request out, stream in, one outcome.
  * Runs in: agent.     Owns: the HTTP request or the paced offline answer, the parser, the reply.
  * Never: retries, falls back, knows runs.
- * Tested in: tests/unit/agent/test_call.c
+ * Tested in: tests/unit/agent/test_turn.c
  */
 #ifndef TENAZA_AGENT_PROVIDER_CALL_H
 #define TENAZA_AGENT_PROVIDER_CALL_H
