@@ -163,12 +163,12 @@ const char *fault_kind(enum fault f)
 int64_t fault_retry_ms(enum fault f, unsigned tries_done, int64_t retry_after_ms)
 {
     static const int64_t backoff_ms[] = {500, 2000};
-    static const int64_t limit_ms[] = {1000, 4000}; /* rate limits without a hint */
+    static const int64_t limit_ms[] = {1000, 4000}; /* rate limits whose server names no time */
     if (tries_done == 0 || tries_done > rows[f].retries || tries_done > ARRAY_LEN(backoff_ms)) {
         return -1;
     }
     int64_t wait = f == FAULT_RATE_LIMIT ? limit_ms[tries_done - 1] : backoff_ms[tries_done - 1];
-    if (retry_after_ms > wait) {
+    if (retry_after_ms > wait || (retry_after_ms > 0 && f == FAULT_RATE_LIMIT)) {
         wait = retry_after_ms;
     }
     return wait > FAULT_WAIT_MAX_MS ? -1 : wait;
