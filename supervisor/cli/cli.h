@@ -84,6 +84,10 @@ const char *cli_sign(const struct cli *c, enum cli_sign s);
 /* Columns separated by two spaces; cells of a row are tab-separated in the buffer, rows end in \n. Columns named in
  * `right` (a string with 'r' at their positions) are right-aligned. */
 void cli_table(const char *right, sv rows);
+/* Prints what other people or a model wrote; on a terminal without the bytes that would command it. */
+void cli_text(sv text);
+/* Appends a cell of a table and `end` (\t or \n): one line of such text, at most `max` bytes of it. */
+void cli_cell(struct buf *rows, sv text, size_t max, char end);
 void cli_age(int64_t at_ms, char *dst, size_t cap); /* "3 min ago", "in 2 h" */
 
 /* ---- the running gateway (ctl.c, plane.c) ---- */

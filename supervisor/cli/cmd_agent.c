@@ -44,7 +44,8 @@ static void ended(struct turn *t, const struct msg_run *r)
         (void)json_object_set_new(v, "durationMs", json_integer(r->ended_ms - r->accepted_ms));
         cli_print_json(v);
     } else if (r->reply.n > t->shown) {
-        printf("%.*s\n", (int)(r->reply.n - t->shown), r->reply.p + t->shown);
+        cli_text(sv_sub(r->reply, t->shown, r->reply.n));
+        putchar('\n');
     } else if (t->shown > 0) {
         putchar('\n');
     }
@@ -80,7 +81,7 @@ static void on_live(void *ctx, uint16_t type, const void *body, bool gap)
         return;
     }
     if (e->off == t->shown) {
-        printf("%.*s", SV_ARG(e->delta));
+        cli_text(e->delta);
         (void)fflush(stdout);
         t->shown += e->delta.n;
     }
@@ -112,7 +113,8 @@ static void on_accepted(void *ctx, int err, uint16_t type, const void *body)
         cli_fail_status(t->c, err, body);
     }
     if (sv_eqc(m->state, "command")) {
-        printf("%.*s\n", SV_ARG(m->text));
+        cli_text(m->text);
+        putchar('\n');
         loop_stop(t->s.loop);
     }
 }

@@ -40,9 +40,8 @@ static void show_jobs(void *ctx, uint16_t type, const void *body)
         const struct msg_cron_job *j = &m->rows[i];
         char age[48];
         cli_age(j->due_ms, age, sizeof age);
-        sv line = j->text;
-        buf_printf(&rows, "%.*s\t%s\t%.*s\t%.*s \n", SV_ARG(j->job_id), j->due_ms > 0 ? age : "done", SV_ARG(j->session_key),
-                   SV_ARG(sv_sub(sv_cut(&line, '\n'), 0, 60)));
+        buf_printf(&rows, "%.*s\t%s\t%.*s\t", SV_ARG(j->job_id), j->due_ms > 0 ? age : "done", SV_ARG(j->session_key));
+        cli_cell(&rows, j->text, 60, '\n');
         (void)json_array_append_new(list, job_json(j));
     }
     if (c->json) {

@@ -42,8 +42,9 @@ static void show_sessions(void *ctx, uint16_t type, const void *body)
         const struct msg_session *s = &m->rows[i];
         char age[48];
         cli_age(s->updated_ms, age, sizeof age);
-        buf_printf(&rows, "%.*s\t%s\t%llu\t%.*s\t%.*s \n", SV_ARG(s->key), age, (unsigned long long)s->entries,
-                   SV_ARG(s->status), SV_ARG(s->title));
+        cli_cell(&rows, s->key, 512, '\t');
+        buf_printf(&rows, "%s\t%llu\t%.*s\t", age, (unsigned long long)s->entries, SV_ARG(s->status));
+        cli_cell(&rows, s->title, 80, '\n');
         json_t *o = json_pack("{s:I, s:I, s:I}", "rows", (json_int_t)s->entries, "inputTokens",
                               (json_int_t)s->in_tokens, "outputTokens", (json_int_t)s->out_tokens);
         json_put(o, "key", s->key);
@@ -76,8 +77,9 @@ static void show_history(void *ctx, uint16_t type, const void *body)
         char iso[CLOCK_ISO_LEN];
         clock_iso(e->ts_ms, iso);
         if (!c->json) {
-            printf("%s  %.*s%s%.*s\n%.*s\n\n", iso, SV_ARG(e->role), sv_empty(e->tool_name) ? "" : " ", SV_ARG(e->tool_name),
-                   SV_ARG(e->text));
+            printf("%s  %.*s%s%.*s\n", iso, SV_ARG(e->role), sv_empty(e->tool_name) ? "" : " ", SV_ARG(e->tool_name));
+            cli_text(e->text);
+            printf("\n\n");
         }
         json_t *o = json_pack("{s:I}", "n", (json_int_t)e->n);
         json_put(o, "role", e->role);
@@ -133,11 +135,12 @@ static void show_outbox(void *ctx, uint16_t type, const void *body)
         const struct msg_out_row *r = &m->rows[i];
         char age[48];
         cli_age(r->created_ms, age, sizeof age);
-        sv line = r->text;
-        line = sv_cut(&line, '\n');
-        buf_printf(&rows, "%.*s\t%.*s/%.*s/%.*s\t%s\t%llu/%llu\t%llu\t%.*s\t%.*s \n", SV_ARG(r->state), SV_ARG(r->channel),
-                   SV_ARG(r->account), SV_ARG(r->chat_id), age, (unsigned long long)r->part, (unsigned long long)r->parts,
-                   (unsigned long long)r->attempt, SV_ARG(r->error), SV_ARG(sv_sub(line, 0, 60)));
+        buf_printf(&rows, "%.*s\t%.*s/%.*s/", SV_ARG(r->state), SV_ARG(r->channel), SV_ARG(r->account));
+        cli_cell(&rows, r->chat_id, 256, '\t');
+        buf_printf(&rows, "%s\t%llu/%llu\t%llu\t", age, (unsigned long long)r->part, (unsigned long long)r->parts,
+                   (unsigned long long)r->attempt);
+        cli_cell(&rows, r->error, 80, '\t');
+        cli_cell(&rows, r->text, 60, '\n');
         json_t *o = json_pack("{s:I, s:I, s:I}", "part", (json_int_t)r->part, "parts", (json_int_t)r->parts, "attempt",
                               (json_int_t)r->attempt);
         json_put(o, "id", r->delivery_id);

@@ -35,8 +35,11 @@ static void show_list(void *ctx, uint16_t type, const void *body)
         const struct msg_pair *p = &m->rows[i];
         char age[48];
         cli_age(p->created_ms, age, sizeof age);
-        buf_printf(&rows, "%.*s\t%.*s\t%.*s/%.*s\t%.*s\t%.*s\t%s\n", SV_ARG(p->code), SV_ARG(p->state), SV_ARG(p->channel),
-                   SV_ARG(p->account), SV_ARG(p->sender_id), SV_ARG(p->sender_name), age);
+        buf_printf(&rows, "%.*s\t%.*s\t%.*s/%.*s\t", SV_ARG(p->code), SV_ARG(p->state), SV_ARG(p->channel),
+                   SV_ARG(p->account));
+        cli_cell(&rows, p->sender_id, 256, '\t');
+        cli_cell(&rows, p->sender_name, 64, '\t');
+        buf_printf(&rows, "%s\n", age);
         (void)json_array_append_new(list, pair_json(p));
     }
     if (c->json) {

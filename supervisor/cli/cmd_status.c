@@ -59,7 +59,7 @@ static void print_workers(const struct cli *c, const json_t *status, bool full)
         if (full) {
             buf_printf(&rows, "%lld\t", (long long)json_i64(w, "restarts", 0));
         }
-        buf_printf(&rows, "%.*s \n", SV_ARG(words_of(w)));
+        cli_cell(&rows, words_of(w), 200, '\n');
     }
     cli_table(full ? "...rrrrr" : "..rr", buf_view(&rows));
     buf_free(&rows);

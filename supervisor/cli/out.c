@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/err.h"
@@ -87,6 +88,38 @@ const char *cli_sign(const struct cli *c, enum cli_sign s)
     return c->colour ? coloured[s] : plain[s];
 }
 
+/* Copies text; control characters but those in `keep` become '?' (also the C1 ones, which are two bytes). */
+static void add_safe(struct buf *out, sv text, const char *keep)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char ch = (unsigned char)text.p[i];
+        bool c1 = ch == 0xc2 && i + 1 < text.n && (unsigned char)text.p[i + 1] >= 0x80 && (unsigned char)text.p[i + 1] < 0xa0;
+        bool bad = c1 || ((ch < 0x20 || ch == 0x7f) && (ch == '\0' || !strchr(keep, ch)));
+        buf_ch(out, bad ? '?' : text.p[i]);
+        i += c1 ? 1 : 0;
+    }
+}
+
+void cli_text(sv text)
+{
+    struct buf b = BUF_INIT(8u * 1024u * 1024u);
+    if (isatty(STDOUT_FILENO)) {
+        add_safe(&b, text, "\n\t");
+        text = buf_view(&b);
+    }
+    (void)fwrite(text.p ? text.p : "", 1, text.n, stdout);
+    buf_free(&b);
+}
+
+void cli_cell(struct buf *rows, sv text, size_t max, char end)
+{
+    sv rest = text;
+    sv line = sv_trim(sv_cut(&rest, '\n'));
+    bool cut = line.n > max;
+    add_safe(rows, cut ? sv_sub(line, 0, utf8_cut(line, max)) : line, "");
+    buf_printf(rows, "%s%s%c", cut ? "..." : "", end == '\n' ? " " : "", end);
+}
+
 void cli_table(const char *right, sv rows)
 {
     size_t width[COLUMNS_MAX] = {0};
@@ -102,6 +135,7 @@ void cli_table(const char *right, sv rows)
         for (size_t i = 0; i < COLUMNS_MAX && !sv_empty(line); i++) {
             sv cell = sv_cut(&line, '\t');
             int pad = (int)(width[i] - utf8_length(cell));
+            cell = sv_empty(line) ? sv_trim(cell) : cell;
             bool to_right = i < strlen(right) && right[i] == 'r';
             const char *gap = i > 0 ? "  " : "";
             if (to_right) {
