@@ -13,10 +13,11 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "workers/bus/bus.h"
+#include "workers/runtime/slot.h"
 #include "workers/runtime/worker.h"
 
 /* The status line is renewed this often while messages flow, and while none do. */
-enum { STATUS_MS = 5000, IDLE_STATUS_MS = 30000 };
+enum { FIRST_STATUS_MS = 500, STATUS_MS = 5000, IDLE_STATUS_MS = 30000 };
 
 struct bus {
     struct route *route;
@@ -37,7 +38,7 @@ static void on_status(void *ctx)
         (void)snprintf(lost, sizeof lost, ", %" PRIu64 " dropped", drops);
     }
     worker_status(w, "%zu peers, %" PRIu64 " msg/s%s", route_peers(b->route), rate, lost);
-    loop_timer_start(&b->timer, rate > 0 ? STATUS_MS : IDLE_STATUS_MS);
+    loop_timer_start(&b->timer, slot_wait_ms(rate > 0 ? STATUS_MS : IDLE_STATUS_MS));
     b->seen = total;
     b->looked_ms = now;
 }
@@ -55,7 +56,7 @@ static int init(struct worker *w)
     }
     b->looked_ms = clock_mono_ms();
     worker_ready(w);
-    loop_timer_start(&b->timer, STATUS_MS);
+    loop_timer_start(&b->timer, FIRST_STATUS_MS);
     return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "common/id.h"
 #include "common/log.h"
 #include "proto/wire.h"
+#include "workers/runtime/slot.h"
 
 /* ms. The first ones hurry: start-up time depends on them when the hub is registered a moment after us. */
 enum { FIRST_MS = 10, RETRY_MS = 1000, IDLE_MS = 10000, SILENT_MS = 3000 };
@@ -70,7 +71,7 @@ static void answered(struct link *k, uint64_t boot)
     k->boot = boot;
     k->asked_ms = 0;
     k->wait_ms = RETRY_MS;
-    loop_timer_start(&k->hello, jitter(IDLE_MS));
+    loop_timer_start(&k->hello, slot_wait_ms(IDLE_MS));
     if (first || restarted) {
         k->ops.up(k->ctx, restarted);
     }

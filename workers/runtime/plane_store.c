@@ -183,7 +183,7 @@ static void on_up(void *ctx, bool restarted)
     uint64_t before = p->last_rid;
     p->met = true;
     if (restarted) {
-        log_info("the store was restarted: sending %zu requests again", p->calls);
+        log_info("the store was restarted, requests under way: %zu", p->calls);
     }
     for (size_t i = 0; i < p->up_n; i++) {
         p->up[i].due = false;

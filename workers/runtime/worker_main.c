@@ -24,6 +24,7 @@
 #include "proto/control.h"
 #include "workers/runtime/ctl.h"
 #include "workers/runtime/lastwords.h"
+#include "workers/runtime/slot.h"
 
 enum {
     BEAT_MS = 5000,         /* architecture.md 8.3 */
@@ -211,7 +212,7 @@ static void on_beat(void *ctx)
 {
     struct worker *w = ctx;
     ctl_say(w->ctl, CTL_BEAT, loop_lag_ms(w->loop), NULL);
-    loop_timer_start(&w->beat, BEAT_MS);
+    loop_timer_start(&w->beat, slot_wait_ms(BEAT_MS));
 }
 
 static void on_packet(void *ctx, const struct ctl_packet *p, int fd_got)

@@ -15,10 +15,12 @@
 
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "proto/wire.h"
 #include "tests/unit/runtime/rig.h"
+#include "workers/runtime/slot.h"
 
 static void test_check(void **state)
 {
@@ -148,12 +150,25 @@ static void test_greeting(void **state)
     rig_free(&rig);
 }
 
+static void test_slots(void **state)
+{
+    (void)state;
+    for (int64_t now = 0; now < 40000; now += 333) {
+        clock_test_set(now, 0);
+        int64_t beat = slot_wait_ms(5000), hello = slot_wait_ms(10000);
+        assert_in_range(beat, 2500, 7499);
+        assert_in_range(hello, 5000, 14999);
+        assert_int_equal((now + beat - (now + hello)) % 5000, 0); /* they meet */
+    }
+    clock_test_set(-1, -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_check),        cmocka_unit_test(test_incarnations),
         cmocka_unit_test(test_caps),         cmocka_unit_test(test_boot_numbers),
-        cmocka_unit_test(test_greeting),
+        cmocka_unit_test(test_greeting),     cmocka_unit_test(test_slots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -382,6 +382,33 @@ static void test_late_listener_hears_of_up(void **state)
     assert_int_equal(ups, 1);
 }
 
+static bool asked_again(void *ctx)
+{
+    return hub.hellos > *(unsigned *)ctx;
+}
+
+static void test_silence(void **state)
+{
+    (void)state;
+    struct got g = {0};
+    start(NULL);
+    assert_true(rig_until(&rig, 2000, is_up, &ups));
+    rig_for(&rig, 30);
+    unsigned hellos = hub.hellos;
+    hub.silent = true;
+    call(&g, 20000);
+    assert_true(rig_until(&rig, 3000, asked_again, &hellos)); /* no answer for a second: HELLO */
+    assert_true(store_is_up(plane));
+    clock_test_set(clock_mono_ms() + 3100, clock_real_ms());
+    assert_false(store_is_up(plane));
+    clock_test_set(-1, -1);
+    hub.silent = false;
+    hub.fn = answer_done;
+    assert_true(rig_until(&rig, 3000, got_it, &g));
+    assert_true(store_is_up(plane));
+    assert_int_equal(ups, 1); /* the same process: nothing to repeat */
+}
+
 static void test_freed_with_calls_under_way(void **state)
 {
     (void)state;
@@ -412,6 +439,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_caps_and_bad_bodies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_requests_than_the_queue_holds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_late_listener_hears_of_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_silence, setup, teardown),
         cmocka_unit_test_setup_teardown(test_freed_with_calls_under_way, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
