@@ -113,6 +113,54 @@ bool peers_gone(struct peers *p, const char *name, uint64_t inc)
     return true;
 }
 
+/* ---- greeting -------------------------------------------------------------------------------------- */
+
+/* Pushes DONE with our boot number. A peer that cannot be reached yet is tried again by the timer. */
+static void greet_one(struct peers *p, struct peer *e)
+{
+    ATTR_CLEANUP(buf_free) struct buf header = BUF_INIT(ENVELOPE_MAX);
+    ATTR_CLEANUP(buf_free) struct buf body = BUF_INIT(ENVELOPE_MAX);
+    struct msg_done done = peers_done(p);
+    struct envelope env = {.type = MSG_DONE, .flags = ENV_PUSH};
+    int rc = OK;
+    if (envelope_encode(&env, &header) && wire_encode(MSG_DONE, &done, &body, NULL) == OK) {
+        rc = evzmq_send(p->router, sv_of(e->routing), buf_view(&header), buf_view(&body));
+    }
+    e->tries = rc == ERR_GONE ? e->tries + 1 : GREET_TRIES;
+}
+
+static void greet_all(void *ctx)
+{
+    struct peers *p = ctx;
+    unsigned fewest = GREET_TRIES;
+    sv key;
+    void *v;
+    for (size_t it = 0; map_next(&p->by_name, &it, &key, &v);) {
+        struct peer *e = v;
+        if (e->tries < GREET_TRIES) {
+            greet_one(p, e);
+            fewest = e->tries < fewest ? e->tries : fewest;
+        }
+    }
+    if (fewest < GREET_TRIES) {
+        loop_timer_start(&p->timer, fewest < GREET_FAST_TRIES ? GREET_MS : GREET_SLOW_MS);
+    }
+}
+
+void peers_greet(struct peers *p, struct loop *l, struct evzmq *router)
+{
+    p->router = router;
+    loop_timer_init(&p->timer, l, greet_all, p);
+    loop_timer_start(&p->timer, 0);
+}
+
+struct msg_done peers_done(const struct peers *p)
+{
+    return (struct msg_done){.boot = p->boot};
+}
+
+/* ---- checking -------------------------------------------------------------------------------------- */
+
 static void log_stranger(struct peers *p, sv routing_id, int32_t pid)
 {
     if (map_get(&p->strangers, routing_id)) {
@@ -131,6 +179,11 @@ const char *peers_check(struct peers *p, sv routing_id, int32_t pid)
 {
     struct peer *e = map_get(&p->by_routing, routing_id);
     if (e && e->pid == pid) {
+        if (p->router && e->tries < GREET_TRIES) {
+            /* It speaks to a hub that it believes to know. Tell it before the message is handled, so that what
+             * it has to repeat (WATCH, WANT, SUBSCRIBE) arrives as early as can be. */
+            greet_one(p, e);
+        }
         return e->name;
     }
     log_stranger(p, sv_sub(routing_id, 0, 255), pid);
@@ -152,49 +205,4 @@ uint64_t peers_inc(const struct peers *p, sv name)
 size_t peers_count(const struct peers *p)
 {
     return map_count(&p->by_name);
-}
-
-struct msg_done peers_done(const struct peers *p)
-{
-    return (struct msg_done){.boot = p->boot};
-}
-
-/* ---- greeting -------------------------------------------------------------------------------------- */
-
-static void greet_one(struct peers *p, struct peer *e, sv header, sv body)
-{
-    int rc = evzmq_send(p->router, sv_of(e->routing), header, body);
-    e->tries = rc == ERR_GONE ? e->tries + 1 : GREET_TRIES;
-}
-
-static void greet(void *ctx)
-{
-    struct peers *p = ctx;
-    ATTR_CLEANUP(buf_free) struct buf header = BUF_INIT(ENVELOPE_MAX);
-    ATTR_CLEANUP(buf_free) struct buf body = BUF_INIT(ENVELOPE_MAX);
-    struct msg_done done = peers_done(p);
-    struct envelope e = {.type = MSG_DONE, .flags = ENV_PUSH};
-    if (!envelope_encode(&e, &header) || wire_encode(MSG_DONE, &done, &body, NULL) != OK) {
-        return;
-    }
-    unsigned fewest = GREET_TRIES;
-    sv key;
-    void *v;
-    for (size_t it = 0; map_next(&p->by_name, &it, &key, &v);) {
-        struct peer *one = v;
-        if (one->tries < GREET_TRIES) {
-            greet_one(p, one, buf_view(&header), buf_view(&body));
-            fewest = one->tries < fewest ? one->tries : fewest;
-        }
-    }
-    if (fewest < GREET_TRIES) {
-        loop_timer_start(&p->timer, fewest < GREET_FAST_TRIES ? GREET_MS : GREET_SLOW_MS);
-    }
-}
-
-void peers_greet(struct peers *p, struct loop *l, struct evzmq *router)
-{
-    p->router = router;
-    loop_timer_init(&p->timer, l, greet, p);
-    loop_timer_start(&p->timer, 0);
 }
