@@ -66,7 +66,7 @@ struct chan_driver {
     const char *name;
     enum chan_markup markup;
     unsigned window;       /* deliveries in flight at once, at most 64 */
-    bool say_commands;     /* the answer to /stop or /new is sent into the chat by the core */
+    bool say_refusals;     /* the core tells the chat when the store does not take a message (queue full) */
     bool can_mention;      /* mentions are recognised without a configured pattern */
     int64_t max_age_ms;    /* live events older than this start no turn; 0: no fence */
 
@@ -112,7 +112,7 @@ void chan_receipt(struct chan *c, struct chan_part *p, enum chan_outcome outcome
                   const char *error, int64_t retry_after_ms);
 /* Tokens per minute of the whole account and how many at once; 0: no limit. */
 void chan_rate(struct chan *c, int64_t per_minute, int64_t burst);
-/* Sends a note that is not in the outbox and may get lost (answers to commands). Plain text. */
+/* Sends a note that is not in the outbox and may get lost (a refusal). Plain text. */
 void chan_say(struct chan *c, sv chat_id, sv thread_id, sv text);
 
 /* Publishes a change of health; what is for people. Repeating the same state and text does nothing. */

@@ -131,7 +131,9 @@ static void settle(struct item *it, int err, const struct msg_ingested *answer)
     if (it->done) {
         it->done(it->ctx, err, answer);
     }
-    if (err == OK && c->driver->say_commands && !answer->dup && !sv_empty(answer->text)) {
+    /* The answer to a command goes through the outbox; a refusal ("queue full") is ours to tell. */
+    if (err == OK && c->driver->say_refusals && !answer->dup && sv_eqc(answer->state, "ignored") &&
+        !sv_empty(answer->text)) {
         chan_say(c, it->m.chat_id, it->m.thread_id, answer->text);
     }
     list_del(&it->link);
