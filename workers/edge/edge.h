@@ -40,6 +40,7 @@ struct chan_row {
     char state[17], detail[256], identity[256];
     int64_t since_ms, last_in_ms, last_out_ms, heard_ms;
     uint64_t reconnects;
+    struct list calls; /* struct http_req.of_account: webhooks waiting for this worker's answer */
 };
 
 /* The model in use, as the agents last said on topic `model`. */
@@ -73,6 +74,7 @@ struct edge {
     struct model_row model;
     struct buf health;    /* last health result, JSON */
     int64_t health_ms;
+    int64_t asked_mono_ms; /* /readyz last made sure that store and bus answer */
     uint64_t sessions_n;  /* from the store's numbers */
 
     unsigned row_watchers; /* connections that want stored rows (session.message) */

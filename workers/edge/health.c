@@ -18,6 +18,7 @@
 #define REFRESH_MS 60000 /* gateway-ws.md 12.7 */
 #define SILENT_MS 35000  /* a channel worker speaks every 10 s; after this it is not counted as connected */
 #define CHANNELS_MAX 64
+#define ASK_MS 500        /* a probe makes sure that store and bus answer, at most this often */
 
 void rpc_health(struct rpc_call *call);
 void route_healthz(struct http_req *r);
@@ -25,11 +26,11 @@ void route_readyz(struct http_req *r);
 
 /* ---- channels and model ---------------------------------------------------------------------------- */
 
-const struct chan_row *health_channel(const struct edge *e, sv name)
+struct chan_row *health_channel(const struct edge *e, sv name)
 {
     LIST_EACH(it, &e->channels)
     {
-        const struct chan_row *row = CONTAINER_OF(it, struct chan_row, all);
+        struct chan_row *row = CONTAINER_OF(it, struct chan_row, all);
         if (sv_eqc(name, row->name)) {
             return row;
         }
@@ -45,6 +46,7 @@ static struct chan_row *add_channel(struct edge *e, sv name)
     sv_copy(row->channel, sizeof row->channel, sv_cut(&rest, '/'));
     sv_copy(row->account, sizeof row->account, rest);
     sv_copy(row->state, sizeof row->state, SV("starting"));
+    list_init(&row->calls);
     list_add_tail(&e->channels, &row->all);
     return row;
 }
@@ -59,17 +61,14 @@ void health_on_chan(void *ctx, uint16_t type, const void *body, bool gap)
     const struct msg_chan_state *s = body;
     char name[130];
     snprintf(name, sizeof name, "%.*s/%.*s", SV_ARG(s->channel), SV_ARG(s->account));
-    struct chan_row *row = NULL;
-    LIST_EACH(it, &e->channels)
-    {
-        struct chan_row *r = CONTAINER_OF(it, struct chan_row, all);
-        row = sv_eqc(sv_of(name), r->name) ? r : row;
-    }
+    struct chan_row *row = health_channel(e, sv_of(name));
     if (row == NULL) {
         log_debug("state of an account that is not configured: %s", name);
         return;
     }
     bool changed = !sv_eqc(s->state, row->state);
+    /* The same state since another time: another process says so. */
+    bool restarted = s->since_ms != row->since_ms && (!changed || sv_eqc(s->state, "starting"));
     sv_copy(row->state, sizeof row->state, s->state);
     sv_copy(row->detail, sizeof row->detail, sv_sub(s->detail, 0, sizeof row->detail - 1));
     sv_copy(row->identity, sizeof row->identity, sv_sub(s->identity, 0, sizeof row->identity - 1));
@@ -78,6 +77,9 @@ void health_on_chan(void *ctx, uint16_t type, const void *body, bool gap)
     row->last_out_ms = s->last_out_ms;
     row->reconnects = s->reconnects;
     row->heard_ms = clock_mono_ms();
+    if (restarted) {
+        webhook_restarted(row);
+    }
     if (changed) {
         health_refresh(e, true);
     }
@@ -235,10 +237,15 @@ void route_healthz(struct http_req *r)
 /* Others than local callers get the bare facts (http-surfaces.md 3.2). */
 void route_readyz(struct http_req *r)
 {
-    const struct edge *e = r->e;
+    struct edge *e = r->e;
     struct buf b = BUF_INIT(8192);
     const char *failing[3];
     size_t n = 0;
+    if (clock_mono_ms() - e->asked_mono_ms > ASK_MS) {
+        e->asked_mono_ms = clock_mono_ms();
+        store_ask(e->store);
+        bus_ask(e->bus);
+    }
     if (!store_is_up(e->store)) {
         failing[n++] = "store";
     }

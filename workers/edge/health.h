@@ -19,6 +19,8 @@ void health_add_channels(const struct edge *e, struct buf *b);
 void health_on_chan(void *ctx, uint16_t type, const void *body, bool gap);
 void health_on_model(void *ctx, uint16_t type, const void *body, bool gap);
 /* NULL: unknown account. name: "irc/default". */
-const struct chan_row *health_channel(const struct edge *e, sv name);
+struct chan_row *health_channel(const struct edge *e, sv name);
+/* webhook.c: the worker of this account is a new process: what the old one was asked is lost. */
+void webhook_restarted(struct chan_row *row);
 
 #endif

@@ -72,6 +72,7 @@ struct http_req *http_new(struct edge *e, void *wsi, const struct peer *peer)
     r->peer = *peer;
     r->body = BUF_INIT(0);
     r->answer = BUF_INIT(OUT_MSG_MAX);
+    list_init(&r->of_account);
     loop_timer_init(&r->deadline, e->loop, on_deadline, r);
     return r;
 }
@@ -84,6 +85,7 @@ void http_free(struct http_req *r)
     loop_timer_stop(&r->deadline);
     /* An answer of a channel worker that is still to come must not find us. */
     bus_forget(r->e->bus, r);
+    list_del(&r->of_account);
     for (size_t i = 0; i < r->headers_n; i++) {
         xfree(r->headers[i].value);
     }

@@ -36,6 +36,7 @@ struct http_req {
     struct buf answer; /* header and body as they go out; empty: not answered yet */
     bool close_after;
     struct loop_timer deadline;
+    struct list of_account; /* chan_row.calls while a channel worker has it */
 };
 
 struct http_req *http_new(struct edge *e, void *wsi, const struct peer *peer);

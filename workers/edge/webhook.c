@@ -7,21 +7,23 @@
  */
 #include <stdio.h>
 
+#include "common/text.h"
 #include "workers/edge/health.h"
 #include "workers/edge/http.h"
 
 void route_webhook(struct http_req *r);
 
-/* The worker's own wait is up to 120 s (?wait); then comes its answer, so ours is longer. */
-#define ANSWER_MS 130000
+/* The worker answers after the store's commit; with ?wait=<s> after the run, up to 120 s (channels.md 2.20). */
+#define ANSWER_MS 35000
+#define WAIT_MAX_S 120
+#define WAIT_SPARE_MS 10000
 
 static void on_answer(void *ctx, int err, uint16_t type, const void *body)
 {
     struct http_req *r = ctx;
-    if (err == ERR_TIMEOUT) {
-        http_error(r, 504, "api_error", "channel_timeout", "The channel worker did not answer in time.");
-        return;
-    }
+    list_del(&r->of_account);
+    /* No answer in time is no different from no worker: whether the message is stored is not known, and the
+     * sender repeats it under the same id. */
     if (err != OK || type != MSG_HTTP_OUT) {
         http_error(r, 503, "service_unavailable", "channel_unavailable",
                    "The channel is not available now; try again.");
@@ -41,11 +43,32 @@ static void on_answer(void *ctx, int err, uint16_t type, const void *body)
     http_answer(r, status, type_text, out->body, extra[0] ? extra : NULL);
 }
 
+void webhook_restarted(struct chan_row *row)
+{
+    LIST_EACH(it, &row->calls)
+    {
+        struct http_req *r = CONTAINER_OF(it, struct http_req, of_account);
+        bus_forget(r->e->bus, r);
+        on_answer(r, ERR_GONE, MSG_NONE, NULL);
+    }
+}
+
+static int64_t patience(const struct http_req *r)
+{
+    uint64_t s = 0;
+    if (!sv_u64(url_query(sv_of(r->query), "wait"), &s)) {
+        return ANSWER_MS;
+    }
+    int64_t ms = (int64_t)(s < WAIT_MAX_S ? s : WAIT_MAX_S) * 1000 + WAIT_SPARE_MS;
+    return ms > ANSWER_MS ? ms : ANSWER_MS;
+}
+
 void route_webhook(struct http_req *r)
 {
     char name[130];
     snprintf(name, sizeof name, "%.*s/%.*s", SV_ARG(r->match.arg[0]), SV_ARG(r->match.arg[1]));
-    if (health_channel(r->e, sv_of(name)) == NULL) {
+    struct chan_row *row = health_channel(r->e, sv_of(name));
+    if (row == NULL) {
         http_error(r, 404, "not_found_error", "channel_not_found",
                    "No such channel account is configured.");
         return;
@@ -63,5 +86,6 @@ void route_webhook(struct http_req *r)
         .headers = headers,
         .headers_n = r->headers_n,
     };
-    bus_call(r->e->bus, name, MSG_HTTP_IN, &in, ANSWER_MS, on_answer, r);
+    list_add_tail(&row->calls, &r->of_account);
+    bus_call(r->e->bus, name, MSG_HTTP_IN, &in, patience(r), on_answer, r);
 }

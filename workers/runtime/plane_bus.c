@@ -396,3 +396,8 @@ bool bus_is_up(const struct plane_bus *p)
 {
     return link_is_up(p->link);
 }
+
+void bus_ask(struct plane_bus *p)
+{
+    link_ask(p->link);
+}

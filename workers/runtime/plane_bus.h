@@ -39,5 +39,7 @@ void bus_serve(struct plane_bus *p, uint16_t type, bus_serve_fn *fn, void *ctx);
 void bus_reply(struct plane_bus *p, const struct bus_peer *to, uint16_t type, const void *body);
 /* The bus knows us and has answered lately. */
 bool bus_is_up(const struct plane_bus *p);
+/* As store_ask. */
+void bus_ask(struct plane_bus *p);
 
 #endif

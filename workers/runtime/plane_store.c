@@ -415,3 +415,8 @@ bool store_is_up(const struct plane_store *p)
 {
     return link_is_up(p->link);
 }
+
+void store_ask(struct plane_store *p)
+{
+    link_ask(p->link);
+}

@@ -35,5 +35,7 @@ void store_on_push(struct plane_store *p, uint16_t type, store_push_fn *fn, void
  * the like here. */
 void store_on_up(struct plane_store *p, void (*fn)(void *ctx), void *ctx);
 bool store_is_up(const struct plane_store *p);
+/* Says HELLO soon: store_is_up notices within 3 s when the store does not answer (else within 13 s). */
+void store_ask(struct plane_store *p);
 
 #endif
