@@ -46,6 +46,7 @@ struct field {
     size_t off_n;     /* FK_LIST: of the counter */
     const struct msg_desc *sub;
     const char *doc;
+    size_t key_n;     /* bytes of key */
 };
 
 struct msg_desc {

@@ -37,6 +37,7 @@ _Static_assert(AT_END < 255, "by_number holds one byte per message");
      .need = (need_),                                                                              \
      .name = #member,                                                                              \
      .key = (key_),                                                                                \
+     .key_n = sizeof(key_) - 1,                                                                    \
      .max = (max_),                                                                                \
      .off = offsetof(row, member),                                                                 \
      .doc = (doc_)},
@@ -45,6 +46,7 @@ _Static_assert(AT_END < 255, "by_number holds one byte per message");
      .need = OPT,                                                                                  \
      .name = #member,                                                                              \
      .key = (key_),                                                                                \
+     .key_n = sizeof(key_) - 1,                                                                    \
      .max = (max_),                                                                                \
      .off = offsetof(row, member),                                                                 \
      .off_n = offsetof(row, member##_n),                                                           \

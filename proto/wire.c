@@ -8,6 +8,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/text.h"
 #include "proto/mpack.h"
@@ -66,7 +67,7 @@ size_t wire_field_at(const struct msg_desc *d, sv key, size_t *hint)
 {
     for (size_t k = 0; k < d->n; k++) {
         size_t i = *hint + k < d->n ? *hint + k : *hint + k - d->n;
-        if (sv_eqc(key, d->fields[i].key)) {
+        if (key.n == d->fields[i].key_n && memcmp(key.p, d->fields[i].key, key.n) == 0) {
             *hint = i + 1 < d->n ? i + 1 : 0;
             return i;
         }
@@ -165,7 +166,7 @@ static int encode_map(msgpack_packer *pk, const struct msg_desc *d, const void *
         if ((present >> i & 1) == 0) {
             continue;
         }
-        mpack_str(pk, sv_of(d->fields[i].key));
+        mpack_str(pk, sv_mem(d->fields[i].key, d->fields[i].key_n));
         int rc = encode_value(pk, &d->fields[i], body, depth, err);
         if (rc != OK) {
             return rc;
