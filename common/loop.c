@@ -1,5 +1,5 @@
 /*
- * loop.c: the libev loop of a worker: deferred calls, one-shot timers and the lag probe.
+ * loop.c: the libev loop of a worker: deferred calls, one-shot timers and the lag figure.
  * Runs in: every worker (not the supervisor).     Owns: the ev_loop and the list of deferred calls.
  * Never: blocks; runs a deferred call while the callback that asked for it is still on the stack.
  * Tested in: tests/unit/common/test_loop.c
@@ -13,7 +13,6 @@
 
 /* More waiting calls than this can only be a bug: each object defers at most a few times a turn. */
 #define DEFER_MAX (1u << 20)
-#define PROBE_S 1.0
 
 struct deferred {
     void (*fn)(void *ctx); /* NULL: cancelled */
@@ -29,8 +28,11 @@ struct loop {
     struct ev_loop *ev;
     ev_prepare prepare; /* runs the deferred calls before each sleep */
     ev_idle awake;      /* active while calls wait: the loop does not sleep */
-    ev_timer probe;
-    double probe_due;   /* monotonic seconds */
+    /* The lag figure costs no wake-up of its own: what comes first after a sleep and what comes last before the
+     * next one take the time. */
+    ev_check woke;
+    ev_prepare sleeps;
+    double woke_at;     /* monotonic seconds */
     uint32_t lag_ms;
     struct defer_list waiting, running;
     size_t running_at; /* index behind the entry of `running` that is being called */
@@ -81,21 +83,24 @@ static void on_idle(struct ev_loop *ev, ev_idle *w, int revents)
     UNUSED(revents);
 }
 
-static void on_probe(struct ev_loop *ev, ev_timer *w, int revents)
+static void on_woke(struct ev_loop *ev, ev_check *w, int revents)
 {
     struct loop *l = w->data;
+    UNUSED(ev);
     UNUSED(revents);
-    double late = mono_s() - l->probe_due;
-    if (late > 0) {
-        uint32_t ms = late > 3.6e6 ? UINT32_MAX : (uint32_t)(late * 1e3);
-        if (ms > l->lag_ms) {
-            l->lag_ms = ms;
-        }
+    l->woke_at = mono_s();
+}
+
+static void on_sleeps(struct ev_loop *ev, ev_prepare *w, int revents)
+{
+    struct loop *l = w->data;
+    UNUSED(ev);
+    UNUSED(revents);
+    double took = mono_s() - l->woke_at;
+    uint32_t ms = took < 0 ? 0 : took > 3.6e6 ? UINT32_MAX : (uint32_t)(took * 1e3);
+    if (ms > l->lag_ms) {
+        l->lag_ms = ms;
     }
-    ev_now_update(ev);
-    l->probe_due = mono_s() + PROBE_S;
-    ev_timer_set(w, PROBE_S, 0.);
-    ev_timer_start(ev, w);
 }
 
 struct loop *loop_new(void)
@@ -109,10 +114,14 @@ struct loop *loop_new(void)
     l->prepare.data = l;
     ev_prepare_start(l->ev, &l->prepare);
     ev_idle_init(&l->awake, on_idle);
-    ev_timer_init(&l->probe, on_probe, PROBE_S, 0.);
-    l->probe.data = l;
-    l->probe_due = mono_s() + PROBE_S;
-    ev_timer_start(l->ev, &l->probe);
+    ev_check_init(&l->woke, on_woke);
+    ev_set_priority(&l->woke, EV_MAXPRI);
+    l->woke.data = l;
+    ev_check_start(l->ev, &l->woke);
+    ev_prepare_init(&l->sleeps, on_sleeps);
+    ev_set_priority(&l->sleeps, EV_MINPRI);
+    l->sleeps.data = l;
+    ev_prepare_start(l->ev, &l->sleeps);
     return l;
 }
 
@@ -125,7 +134,8 @@ void loop_free(struct loop *l)
     for (int round = 0; l->waiting.n > 0 && round < 16; round++) {
         run_deferred(l);
     }
-    ev_timer_stop(l->ev, &l->probe);
+    ev_check_stop(l->ev, &l->woke);
+    ev_prepare_stop(l->ev, &l->sleeps);
     ev_idle_stop(l->ev, &l->awake);
     ev_prepare_stop(l->ev, &l->prepare);
     ev_loop_destroy(l->ev);
@@ -141,6 +151,7 @@ struct ev_loop *loop_ev(struct loop *l)
 
 void loop_run(struct loop *l)
 {
+    l->woke_at = mono_s();
     ev_run(l->ev, 0);
 }
 

@@ -23,7 +23,7 @@ void loop_stop(struct loop *l);
 void loop_defer(struct loop *l, void (*fn)(void *ctx), void *ctx);
 /* Forgets every waiting call of this pair; an owner that goes away calls it. */
 void loop_defer_cancel(struct loop *l, void (*fn)(void *ctx), void *ctx);
-/* Worst delay of the 1 s probe timer since the last call, in ms. */
+/* Longest turn (from wake-up to the next sleep) since the last call, in ms: how long an event may have waited. */
 uint32_t loop_lag_ms(struct loop *l);
 
 /* One-shot timer embedded in its owner. start re-arms; stop is idempotent. */
