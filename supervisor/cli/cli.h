@@ -108,6 +108,8 @@ struct session {
     struct plane_store *store;
     struct plane_bus *bus;
     struct loop_timer deadline;
+    int64_t call_ms;       /* longest wait for one answer when there is no --timeout */
+    const char *late_hint; /* what to type when --timeout is over */
 };
 void session_open(struct cli *c, struct session *s);
 void session_close(struct session *s);

@@ -15,6 +15,7 @@
 #include "supervisor/cli/cli.h"
 
 #define MESSAGE_MAX (512u * 1024u)
+#define EXIT_INTERRUPTED 130
 
 struct turn {
     struct session s;
@@ -29,7 +30,9 @@ struct turn {
 static void ended(struct turn *t, const struct msg_run *r)
 {
     bool ok = sv_eqc(r->state, "ok") || sv_eqc(r->state, "merged");
-    t->exit_code = ok ? CLI_OK : CLI_FAILED;
+    if (t->exit_code != EXIT_INTERRUPTED) {
+        t->exit_code = ok ? CLI_OK : CLI_FAILED;
+    }
     if (t->c->json) {
         json_t *v = json_pack("{s:b}", "ok", ok);
         json_put(v, "runId", r->run_id);
@@ -112,6 +115,7 @@ static void on_accepted(void *ctx, int err, uint16_t type, const void *body)
     if (err != OK) {
         cli_fail_status(t->c, err, body);
     }
+    t->s.late_hint = "the run goes on; its answer will be in: tenaza sessions show";
     if (sv_eqc(m->state, "command")) {
         cli_text(m->text);
         putchar('\n');
@@ -124,7 +128,7 @@ static void on_interrupt(struct ev_loop *l, ev_signal *w, int events)
     struct turn *t = w->data;
     struct msg_abort a = {.run_id = sv_of(t->run_id), .reason = SV("rpc")};
     UNUSED(events);
-    t->exit_code = 130;
+    t->exit_code = EXIT_INTERRUPTED;
     store_call(t->s.store, MSG_ABORT, &a, 2000, on_known, NULL);
     ev_signal_stop(l, w); /* a second Ctrl-C ends at once */
 }

@@ -86,6 +86,49 @@ static void value_text(const struct cfg_value *v, struct buf *out)
     }
 }
 
+static json_t *value_json(const struct cfg_value *v)
+{
+    struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+    json_t *o = NULL;
+    if (v->row->type == CT_INT || v->row->type == CT_DURATION || v->row->type == CT_SIZE) {
+        o = json_integer(v->i);
+    } else if (v->row->type == CT_BOOL) {
+        o = json_boolean(v->i != 0);
+    } else if (v->row->type == CT_LIST) {
+        o = json_array();
+        for (size_t i = 0; i < v->list_n; i++) {
+            (void)json_array_append_new(o, json_string(v->list[i]));
+        }
+    } else {
+        value_text(v, &text);
+        o = json_string(buf_cstr(&text));
+    }
+    buf_free(&text);
+    return o;
+}
+
+static void get_all(const struct cli *c, const struct cfg *cfg)
+{
+    struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+    json_t *all = json_object();
+    for (size_t i = 0; i < cfg->n; i++) {
+        if (cfg->v[i].row) {
+            buf_reset(&text);
+            value_text(&cfg->v[i], &text);
+            (void)json_object_set_new(all, cfg->v[i].path, value_json(&cfg->v[i]));
+            if (!c->json) {
+                printf("%s = %s   (%s)\n", cfg->v[i].path, buf_cstr(&text), cfg->v[i].origin);
+            }
+        }
+    }
+    if (c->json) {
+        cli_print_json(all);
+    } else {
+        json_decref(all);
+    }
+    buf_free(&text);
+}
+
 static int get(const struct cli *c, const char *file, const char *path)
 {
     struct cfg cfg;
@@ -103,15 +146,15 @@ static int get(const struct cli *c, const char *file, const char *path)
             cli_fail(c, CLI_NOT_THERE, "not_found", NULL, "no value: %s%s", path, buf_cstr(&hint));
         }
         value_text(v, &text);
-        puts(buf_cstr(&text));
-    } else {
-        for (size_t i = 0; i < cfg.n; i++) {
-            if (cfg.v[i].row) {
-                buf_reset(&text);
-                value_text(&cfg.v[i], &text);
-                printf("%s = %s   (%s)\n", cfg.v[i].path, buf_cstr(&text), cfg.v[i].origin ? cfg.v[i].origin : "built-in");
-            }
+        if (c->json) {
+            json_t *o = json_object();
+            (void)json_object_set_new(o, path, value_json(v));
+            cli_print_json(o);
+        } else {
+            puts(buf_cstr(&text));
         }
+    } else {
+        get_all(c, &cfg);
     }
     buf_free(&text);
     cfg_free(&cfg);
@@ -122,6 +165,7 @@ static int schema(const struct cli *c, const char *path, bool markdown)
 {
     struct buf b = BUF_INIT(BUF_MAX_DEFAULT);
     bool found = false;
+    json_t *rows = json_array();
     if (markdown) {
         conf_doc(&b);
         found = true;
@@ -132,15 +176,24 @@ static int schema(const struct cli *c, const char *path, bool markdown)
             continue;
         }
         found = true;
+        json_t *o = json_pack("{s:s, s:s, s:s}", "path", r->path, "wanted", r->choices ? r->choices : conf_type_name(r->type),
+                              "doc", r->doc);
+        json_put(o, "default", sv_of(r->dflt));
+        (void)json_array_append_new(rows, o);
         buf_printf(&b, "%s\n    %s%s%s%s%s\n    %s\n", r->path, r->choices ? r->choices : conf_type_name(r->type),
                    r->dflt ? ", default " : "", r->dflt ? r->dflt : "", r->flags & CF_LIVE ? ", live" : "",
                    r->type == CT_SECRET ? ", secret" : "", r->doc);
     }
-    fputs(buf_cstr(&b), stdout);
-    buf_free(&b);
     if (!found) {
         cli_fail(c, CLI_NOT_THERE, "not_found", NULL, "no such setting: %s", path);
     }
+    if (c->json && !markdown) {
+        cli_print_json(rows);
+    } else {
+        fputs(buf_cstr(&b), stdout);
+        json_decref(rows);
+    }
+    buf_free(&b);
     return CLI_OK;
 }
 

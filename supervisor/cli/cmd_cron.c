@@ -125,7 +125,11 @@ int cmd_cron(struct cli *c)
     if (rm) {
         struct msg_cron_del m = {.job_id = sv_of(c->argv[1])};
         session_call(&s, MSG_CRON_DEL, &m, NULL, NULL, NULL);
-        cli_say(c, "removed %s", c->argv[1]);
+        if (c->json) {
+            cli_print_json(json_pack("{s:b, s:s}", "ok", 1, "removed", c->argv[1]));
+        } else {
+            cli_say(c, "removed %s", c->argv[1]);
+        }
     } else {
         struct msg_cron_list m = {.limit = 1000};
         session_call(&s, MSG_CRON_LIST, &m, show_jobs, c, NULL);

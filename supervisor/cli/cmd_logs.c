@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -41,8 +43,15 @@ static void print_line(const struct cli *c, const struct filter *f, sv line)
         if (c->json) {
             printf("%.*s\n", SV_ARG(line));
         } else {
-            printf("%.*s %-5.*s %.*s  %.*s\n", SV_ARG(sv_sub(json_sv(v, "ts"), 11, 8)), SV_ARG(json_sv(v, "level")),
-                   SV_ARG(json_sv(v, "w")), SV_ARG(json_sv(v, "msg")));
+            char at[16] = "";
+            int64_t ms = 0;
+            (void)clock_iso_parse(json_sv(v, "ts"), &ms);
+            time_t seconds = (time_t)(ms / 1000);
+            struct tm tm;
+            (void)strftime(at, sizeof at, "%H:%M:%S", localtime_r(&seconds, &tm));
+            printf("%s %-5.*s %.*s  ", at, SV_ARG(json_sv(v, "level")), SV_ARG(json_sv(v, "w")));
+            cli_text(json_sv(v, "msg"));
+            putchar('\n');
         }
     }
     json_free(&v);

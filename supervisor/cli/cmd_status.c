@@ -90,16 +90,32 @@ static void take_info(void *ctx, uint16_t type, const void *body)
     json_put(*(json_t **)ctx, "findings", m->findings.p ? m->findings : SV(""));
 }
 
+/* Whether it makes sense to ask: a command that only asks must not wait for a store that is not there. */
+static bool store_runs(const json_t *status)
+{
+    const json_t *list = json_at(status, "workers");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *w = json_array_get(list, i);
+        if (sv_eqc(json_sv(w, "kind"), "store")) {
+            return sign_of(json_sv(w, "state")) == SIGN_OK;
+        }
+    }
+    return false;
+}
+
 /* Figures of the store; NULL when it does not answer. */
 static json_t *store_info(struct cli *c, bool check)
 {
-    struct session s;
+    static struct session s;
     json_t *info = NULL;
     int err = OK;
     session_open(c, &s);
+    s.call_ms = check ? 30000 : 800;
     struct msg_store_stats ask = {.check = check};
     session_call(&s, MSG_STORE_STATS, &ask, take_info, &info, &err);
-    session_close(&s);
+    if (err == OK) {
+        session_close(&s);
+    } /* else: closing would wait for an answer that nobody needs any more; the process ends soon */
     return info;
 }
 
@@ -147,7 +163,7 @@ int cmd_status(struct cli *c)
     json_t *v = ctl_request(c, fd, "status");
     fd_close(&fd);
     size_t bad = not_ready(v);
-    json_t *info = store_info(c, all);
+    json_t *info = store_runs(v) ? store_info(c, all) : NULL;
     bool worse = bad > 0 || !info || !sv_empty(json_sv(info, "degraded")) || !sv_empty(json_sv(info, "findings"));
     if (c->json) {
         (void)json_object_set_new(v, "ok", json_boolean(!worse));
@@ -178,8 +194,10 @@ int cmd_workers(struct cli *c)
     json_t *v = ctl_request(c, fd, request);
     xfree(request);
     fd_close(&fd);
-    if (restart) {
+    if (restart && !c->json) {
         cli_say(c, "restarting %s", c->argv[1]);
+    } else if (restart) {
+        cli_print_json(json_pack("{s:b, s:s}", "ok", 1, "restarting", c->argv[1]));
     } else if (c->json) {
         cli_print_json(json_incref(json_object_get(v, "workers")));
     } else {

@@ -46,8 +46,11 @@ void cli_fail_status(const struct cli *c, int err, const struct msg_status *s)
                     : err == ERR_EXPIRED   ? CLI_NOT_THERE
                     : err == ERR_DENIED    ? CLI_DENIED
                     : err == ERR_BAD       ? CLI_USAGE
-                    : err == ERR_TIMEOUT   ? CLI_TIMEOUT
+                    : err == ERR_TIMEOUT   ? (c->timeout_ms > 0 ? CLI_TIMEOUT : CLI_UNREACHABLE)
                                            : CLI_FAILED;
+    if (err == ERR_TIMEOUT && (!s || sv_empty(s->text))) {
+        cli_fail(c, exit_code, "no_answer", "look at: tenaza status", "the store does not answer");
+    }
     const char *hint = err == ERR_TIMEOUT ? "look at: tenaza status" : NULL;
     if (s && !sv_empty(s->text)) {
         cli_fail(c, exit_code, err_name(err), hint, "%.*s", SV_ARG(s->text));

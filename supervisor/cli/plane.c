@@ -16,12 +16,13 @@
 static void too_late(void *ctx)
 {
     struct session *s = ctx;
-    cli_fail(s->cli, CLI_TIMEOUT, "timeout", "look at: tenaza status", "no answer within the time given");
+    cli_fail(s->cli, CLI_TIMEOUT, "timeout", s->late_hint ? s->late_hint : "look at: tenaza status",
+             "no answer within the time given");
 }
 
 void session_open(struct cli *c, struct session *s)
 {
-    *s = (struct session){.cli = c, .ctl = ctl_connect(c)};
+    *s = (struct session){.cli = c, .ctl = ctl_connect(c), .call_ms = CALL_MS};
     if (s->ctl < 0) {
         cli_not_running(c, CLI_UNREACHABLE);
     }
@@ -77,6 +78,6 @@ void session_call(struct session *s, uint16_t type, const void *body,
                   void (*on_answer)(void *ctx, uint16_t type, const void *body), void *ctx, int *err)
 {
     struct call k = {s, on_answer, ctx, err};
-    store_call(s->store, type, body, s->cli->timeout_ms > 0 ? s->cli->timeout_ms : CALL_MS, answered, &k);
+    store_call(s->store, type, body, s->cli->timeout_ms > 0 ? s->cli->timeout_ms : s->call_ms, answered, &k);
     loop_run(s->loop);
 }
