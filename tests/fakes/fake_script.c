@@ -245,8 +245,17 @@ static sv behind(sv text, const char *name)
     }
 }
 
+/* The gateway puts the time in front of what a person wrote: "[Fri 2026-11-20 20:39 UTC] hello". */
+static sv without_time(sv text)
+{
+    ptrdiff_t end = sv_find(sv_sub(text, 0, 48), SV("] "));
+    bool stamp = end > 16 && text.p[0] == '[' && text.p[4] == ' ' && text.p[9] == '-' && text.p[12] == '-';
+    return stamp ? sv_sub(text, (size_t)end + 2, text.n) : text;
+}
+
 void plan_make(struct plan *p, sv text, sv tool_result)
 {
+    text = without_time(text);
     *p = (struct plan){.break_after = -1, .text = BUF_INIT(TEXT_MAX), .args = BUF_INIT(TEXT_MAX)};
     if (tool_result.p) {
         add_pieces(p, "tool said: ", tool_result);

@@ -26,7 +26,8 @@ struct runs {
 
 bool run_state_ended(sv state)
 {
-    return !sv_eqc(state, "queued") && !sv_eqc(state, "running");
+    /* "started" is how INGESTED spells "running". */
+    return !sv_eqc(state, "queued") && !sv_eqc(state, "running") && !sv_eqc(state, "started");
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------ */
