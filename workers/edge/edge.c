@@ -24,6 +24,7 @@
 #include "workers/edge/subs.h"
 
 #define TICK_MS 30000       /* gateway-ws.md 13.1 */
+#define READY_ANYWAY_MS 3000 /* below the start limit of the supervisor */
 #define GOODBYE_MS 30       /* between the shutdown event and the close (3.4) */
 #define DEFAULT_CONNECTIONS 1024
 #define DEFAULT_HEADER_MS 10000
@@ -115,9 +116,19 @@ static void on_tick(void *ctx)
     worker_status(e->w, "%zu connections, %zu clients", server_sockets(e->server), e->ready_n);
 }
 
+/* Ready means that clients get answers, so it waits for the store; but an edge that can only say "starting" is
+ * better than one that is restarted for it. */
+static void on_ready(void *ctx)
+{
+    struct edge *e = ctx;
+    loop_timer_stop(&e->ready_timer);
+    worker_ready(e->w);
+}
+
 static void on_store_up(void *ctx)
 {
     struct edge *e = ctx;
+    on_ready(e);
     subs_watch(e);
     /* A run may have ended while the store could not tell us. */
     runs_recheck(e, true);
@@ -150,6 +161,7 @@ static struct edge *edge_new(struct worker *w)
     id_uuid(e->boot_id);
     throttle_init(&e->throttle);
     loop_timer_init(&e->tick, e->loop, on_tick, e);
+    loop_timer_init(&e->ready_timer, e->loop, on_ready, e);
     worker_set_ctx(w, e);
     return e;
 }
@@ -184,7 +196,7 @@ int edge_init(struct worker *w)
     connect_planes(e);
     listener_start(e->listener);
     loop_timer_start(&e->tick, TICK_MS);
-    worker_ready(w);
+    loop_timer_start(&e->ready_timer, READY_ANYWAY_MS);
     return 0;
 }
 
@@ -233,6 +245,7 @@ void edge_stop(struct worker *w)
     server_free(e->server);
     loop_timer_stop(&e->tick);
     loop_timer_stop(&e->presence_timer);
+    loop_timer_stop(&e->ready_timer);
     if (e->drain_timer.loop != NULL) {
         loop_timer_stop(&e->drain_timer);
     }

@@ -78,7 +78,7 @@ struct edge {
     uint64_t sessions_n;  /* from the store's numbers */
 
     unsigned row_watchers; /* connections that want stored rows (session.message) */
-    struct loop_timer tick, health_timer, presence_timer, drain_timer;
+    struct loop_timer tick, health_timer, presence_timer, drain_timer, ready_timer;
 };
 
 int edge_init(struct worker *w);
