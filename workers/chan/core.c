@@ -2,7 +2,7 @@
  * core.c: one account: its policy from the configuration, its health, its beginning and its end.
  * Runs in: channel workers.     Owns: struct chan.
  * Never: knows a platform; rows of channels.def do.
- * Tested in: tests/unit/chan/test_core.c, and by every scenario with a channel
+ * Tested in: by every scenario with a channel
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -88,8 +88,11 @@ void history_add(struct history *h, sv chat, sv who, sv text)
     memcpy(l->text, who.p ? who.p : "", who.n);
     memcpy(l->text + who.n, ": ", 2);
     for (size_t i = 0; i < text.n; i++) {
-        char ch = text.p[i];
-        l->text[who.n + 2 + i] = (ch == '\n' || ch == '\r') ? ' ' : ch;
+        char *at = &l->text[who.n + 2 + i];
+        *at = text.p[i];
+        if (*at == '\n' || *at == '\r') {
+            *at = ' ';
+        }
     }
     list_add_tail(&c->lines, &l->link);
     c->count++;

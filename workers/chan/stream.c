@@ -54,6 +54,9 @@ static void watch(struct stream *s)
     } else if (s->phase == PH_HANDSHAKE || s->phase == PH_OPEN) {
         events = (s->paused ? 0 : EV_READ) | (s->want_write || s->out.n > 0 ? EV_WRITE : 0);
     }
+    if (ev_is_active(&s->io) && s->io.fd == s->fd && (s->io.events & (EV_READ | EV_WRITE)) == events) {
+        return;
+    }
     ev_io_stop(loop_ev(s->l), &s->io);
     if (s->fd >= 0 && events) {
         ev_io_set(&s->io, s->fd, events);
@@ -334,8 +337,8 @@ int stream_write(struct stream *s, sv bytes)
     if (s->phase != PH_OPEN) {
         return ERR_CLOSED;
     }
-    if (!buf_sv(&s->out, bytes)) {
-        return ERR_FULL;
+    if (bytes.n > s->out.max - s->out.n || !buf_sv(&s->out, bytes)) {
+        return ERR_FULL; /* asked first: a buffer that has refused once refuses for good */
     }
     s->queued += bytes.n;
     watch(s); /* sent by the loop, so that no callback runs inside the caller */

@@ -140,12 +140,14 @@ ssize_t stream_tls_read(struct stream_tls *t, char *p, size_t n)
 {
     size_t done = 0;
     ERR_clear_error();
-    return result(t, SSL_read_ex(t->ssl, p, n, &done), done);
+    int rc = SSL_read_ex(t->ssl, p, n, &done);
+    return result(t, rc, done);
 }
 
 ssize_t stream_tls_write(struct stream_tls *t, const char *p, size_t n)
 {
     size_t done = 0;
     ERR_clear_error();
-    return result(t, SSL_write_ex(t->ssl, p, n, &done), done);
+    int rc = SSL_write_ex(t->ssl, p, n, &done);
+    return result(t, rc, done);
 }

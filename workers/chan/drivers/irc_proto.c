@@ -219,7 +219,10 @@ static char lower(char c, enum irc_casemap map)
     if (map != IRC_ASCII && c >= '[' && c <= ']') {
         return (char)(c + 32); /* [ ] \ are the upper case of { } | */
     }
-    return map == IRC_RFC1459 && c == '^' ? '~' : c;
+    if (map == IRC_RFC1459 && c == '^') {
+        return '~';
+    }
+    return c;
 }
 
 bool irc_same(sv a, sv b, enum irc_casemap map)
@@ -346,8 +349,8 @@ void irc_sanitise(struct buf *dst, sv text)
     struct buf clean ATTR_CLEANUP(buf_free) = BUF_INIT(text.n * 3 + 1);
     utf8_clean(&clean, text);
     for (size_t i = 0; i < clean.n; i++) {
-        char c = clean.p[i];
-        buf_ch(dst, (unsigned char)c < 0x20 || c == 0x7f ? ' ' : c);
+        bool control = (unsigned char)clean.p[i] < 0x20 || clean.p[i] == 0x7f;
+        buf_add(dst, control ? " " : &clean.p[i], 1);
     }
 }
 
