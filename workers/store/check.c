@@ -216,9 +216,10 @@ static void check_journal(struct tx *tx, struct buf *out)
     }
 }
 
-/* A session key may stand in one lease only. */
+/* A session key may stand in one lease only, and what the lanes count must be what is leased. */
 static void check_leases(struct tx *tx, struct buf *out)
 {
+    uint64_t used[LANE_COUNT] = {0};
     struct map seen = MAP_INIT;
     struct scan sc;
     sv k;
@@ -226,11 +227,22 @@ static void check_leases(struct tx *tx, struct buf *out)
     scan_open(&sc, tx, T_LEASE, SV(""), 0, false);
     while (scan_next(&sc, &k, &v)) {
         struct msg_r_lease lease;
-        if (rec_decode(tx, v, MSG_R_LEASE, &lease) && map_put(&seen, lease.session_key, out) != NULL) {
+        if (!rec_decode(tx, v, MSG_R_LEASE, &lease)) {
+            FINDING("the lease of run %.*s cannot be read", SV_ARG(k));
+            continue;
+        }
+        used[lane_of(lease.lane)]++;
+        if (map_put(&seen, lease.session_key, out) != NULL) {
             FINDING("session %.*s has two runs in progress", SV_ARG(lease.session_key));
         }
     }
     scan_close(&sc);
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        if (!tx->s->recount && used[lane] != tx->s->lane_used[lane]) {
+            FINDING("lane %d counts %llu runs in progress, there are %llu", lane,
+                    (unsigned long long)tx->s->lane_used[lane], (unsigned long long)used[lane]);
+        }
+    }
     map_free(&seen);
 }
 
