@@ -189,10 +189,11 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
     struct evzmq *z = w->data;
     UNUSED(revents);
     z->asked_turn = ev_iteration(ev);
-    bool more = readable(z) && drain(z);
+    bool some = readable(z);
+    bool more = some && drain(z);
     if (z->closing) {
         evzmq_free(z);
-    } else if (more || readable(z)) { /* asked again: answers sent by the drain may have eaten an edge */
+    } else if (more || (some && readable(z))) { /* asked again: answers sent by the drain may have eaten an edge */
         ev_idle_start(ev, &z->again);
     } else {
         ev_idle_stop(ev, &z->again);
