@@ -116,7 +116,7 @@ def check_code(path, text, exists):
 
 def check_header(path, text, exists):
     head = text[:text.find('*/')] if text.startswith('/*') else ''
-    if f' * {os.path.basename(path)}: ' not in head:
+    if f'* {os.path.basename(path)}: ' not in head:
         say(path, 1, 'does not begin with the header comment "file: what it is for"')
     for word in ('Runs in:', 'Owns:', 'Never:', 'Tested in:'):
         if word not in head and not path.endswith('.def'):

@@ -12,9 +12,9 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
-#include "common/sv.h"
 #include "common/attrs.h"
 #include "common/buf.h"
+#include "common/sv.h"
 
 struct stream_tls {
     SSL_CTX *ctx;

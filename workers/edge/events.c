@@ -20,7 +20,7 @@ static const struct {
 #undef EVENT
 };
 
-static bool gets(const struct conn *c, enum event_id ev, event_filter *f, const void *ctx)
+static bool wants(const struct conn *c, enum event_id ev, event_filter *f, const void *ctx)
 {
     return c->state == CONN_READY && conn_has(c, EVENTS[ev].scope) && (f == NULL || f(c, ctx));
 }
@@ -29,7 +29,7 @@ bool events_wanted(const struct edge *e, enum event_id ev, event_filter *f, cons
 {
     LIST_EACH(it, &e->conns)
     {
-        if (gets(CONTAINER_OF(it, struct conn, all), ev, f, ctx)) {
+        if (wants(CONTAINER_OF(it, struct conn, all), ev, f, ctx)) {
             return true;
         }
     }
@@ -50,7 +50,7 @@ void events_broadcast(struct edge *e, enum event_id ev, sv payload, event_filter
     LIST_EACH(it, &e->conns)
     {
         struct conn *c = CONTAINER_OF(it, struct conn, all);
-        if (!gets(c, ev, f, ctx)) {
+        if (!wants(c, ev, f, ctx)) {
             continue;
         }
         if (text.n == 0) {
