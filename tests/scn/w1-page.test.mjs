@@ -22,8 +22,8 @@ async function say(page, text) {
     await page.fill("#input", text);
     await page.press("#input", "Enter");
 }
-const answer = (page, text) => page.waitForFunction((t) =>
-    [...document.querySelectorAll(".message.assistant .body")].some((e) => e.textContent.includes(t)), text, { timeout: 15000 });
+const answer = (page, text) =>
+    page.locator(".message.assistant .body", { hasText: text }).first().waitFor({ timeout: 15000 });
 
 test("the link signs in, the token leaves the address, a message gets a streamed reply", async () => {
     const page = await open(b, chatUrl());

@@ -38,7 +38,8 @@ export class Gateway {
         this.ws = ws;
         ws.onmessage = (e) => {
             this.heard = Date.now();
-            this.receive(JSON.parse(e.data)).catch((error) => this.fail(error));
+            // A mistake of the page itself must not cost the connection; the browser's console has it.
+            this.receive(JSON.parse(e.data)).catch((error) => reportError(error));
         };
         ws.onclose = () => ws === this.ws && this.lost();
         clearInterval(this.watch);

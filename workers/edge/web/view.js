@@ -3,6 +3,10 @@
 // content security policy forbids it a second time).
 import { t, clockTime } from "/text.js";
 
+// The purify of Debian 12 (2.4.1, security update deb12u1) reads an undeclared variable `shadowNode` where it means the
+// root of the document, and throws for any text with a tag in it. With this it goes on to its real checks, node by node.
+globalThis.shadowNode ??= { __depth: 0 };
+
 const CLEAN = { FORBID_TAGS: ["style", "form", "input", "button", "iframe", "img", "video", "audio"], FORBID_ATTR: ["style"] };
 
 export function el(tag, props = {}, ...children) {
