@@ -82,7 +82,7 @@ static void screen(struct sup *s)
     char wait[32];
     char state[PATH_MAX];
     char config[PATH_MAX];
-    struct buf out = BUF_INIT(64 * 1024);
+    struct buf out = BUF_INIT((size_t)64 * 1024);
 
     snprintf(good, sizeof good, "%s%s%s ", colour ? "\033[32m" : "", utf8 ? "●" : "*", colour ? "\033[0m" : "");
     snprintf(wait, sizeof wait, "%s%s%s ", colour ? "\033[33m" : "", utf8 ? "▲" : "^", colour ? "\033[0m" : "");

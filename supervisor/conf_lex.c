@@ -28,7 +28,10 @@ static bool is_name(char c)
 
 static char at(sv t, size_t i)
 {
-    return i < t.n ? t.p[i] : '\0';
+    if (i < t.n) {
+        return t.p[i];
+    }
+    return '\0';
 }
 
 /* Index behind the string, comment or name that starts at i; i itself when none does. */

@@ -18,7 +18,7 @@
 #include "supervisor/conf_lex.h"
 #include "supervisor/conf_tree.h"
 
-#define MAX_FILE_BYTES (4u * 1024 * 1024)
+#define MAX_FILE_BYTES ((size_t)4 * 1024 * 1024)
 #define MAX_FILES 32
 #define MAX_PATH_BYTES 512
 #define MAX_ID_BYTES 64

@@ -19,8 +19,8 @@
 void cfg_init(struct cfg *c)
 {
     memset(c, 0, sizeof *c);
-    c->errors = BUF_INIT(64 * 1024);
-    c->warnings = BUF_INIT(64 * 1024);
+    c->errors = BUF_INIT((size_t)64 * 1024);
+    c->warnings = BUF_INIT((size_t)64 * 1024);
 }
 
 static void value_clear(struct cfg_value *v)

@@ -52,7 +52,7 @@ struct cfg_raw {
 };
 /* Types and checks a value and puts it into the tree (a later one replaces an earlier one); complains into
  * c->errors. The path must have a row. */
-void cfg_put(struct cfg *c, const char *path, const struct cfg_raw *raw, const char *origin);
+void cfg_put(struct cfg *c, const char *path, const struct cfg_raw *given, const char *origin);
 /* Remembers that a group with an id stands there, even an empty one. */
 void cfg_mark(struct cfg *c, const char *path, const char *origin);
 

@@ -19,7 +19,7 @@
 #include "supervisor/sup.h"
 
 #define REQUEST_MAX 1024
-#define ANSWER_MAX (1024u * 1024)
+#define ANSWER_MAX ((size_t)1024 * 1024)
 
 static void close_client(struct client *cl)
 {

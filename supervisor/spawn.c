@@ -25,7 +25,7 @@
 #include "common/log.h"
 #include "supervisor/sup.h"
 
-#define SECTION_MAX (4u * 1024 * 1024)
+#define SECTION_MAX ((size_t)4 * 1024 * 1024)
 #define MAX_INHERITED 4 /* control, section, log, listening socket */
 #define MAX_ENV 16
 /* Inherited descriptors are first moved up here, so that none is overwritten while they are put in place. */
@@ -212,7 +212,7 @@ static int open_null(int flags)
     return open("/dev/null", flags | O_CLOEXEC);
 }
 
-static int prepare_and_launch(struct launch *l, struct child *c, int pair[2])
+static int prepare_and_launch(struct launch *l, struct child *c, int far_end)
 {
     int section = make_section(c);
     int rc = ERR_IO;
@@ -220,7 +220,7 @@ static int prepare_and_launch(struct launch *l, struct child *c, int pair[2])
     l->null_in = open_null(O_RDONLY);
     l->null_log = open_null(O_WRONLY | O_APPEND);
     if (section >= 0 && l->null_in >= 0 && l->null_log >= 0) {
-        l->fds[l->fd_n++] = pair[1];
+        l->fds[l->fd_n++] = far_end;
         l->fds[l->fd_n++] = section;
         l->fds[l->fd_n++] = c->sup->log_fd >= 0 ? c->sup->log_fd : l->null_log;
         if (c->kind->id == WK_edge && c->sup->listen_fd >= 0) {
@@ -254,7 +254,7 @@ int spawn_child(struct child *c)
     c->inc = sup_next_inc(c->sup);
     make_argv(&l, c);
     make_env(&l, c);
-    int rc = prepare_and_launch(&l, c, pair);
+    int rc = prepare_and_launch(&l, c, pair[1]);
     for (size_t i = 0; i < l.env_n; i++) {
         xfree(l.env[i]);
     }

@@ -14,7 +14,7 @@
 #include "common/id.h"
 #include "supervisor/cli/cli.h"
 
-#define MESSAGE_MAX (512u * 1024u)
+#define MESSAGE_MAX ((size_t)512 * 1024)
 #define EXIT_INTERRUPTED 130
 
 struct turn {

@@ -34,7 +34,7 @@ static void show_jobs(void *ctx, uint16_t type, const void *body)
     const struct msg_cron_jobs *m = body;
     UNUSED(type);
     json_t *list = json_array();
-    struct buf rows = BUF_INIT(1024u * 1024u);
+    struct buf rows = BUF_INIT((size_t)1024 * 1024);
     buf_str(&rows, "ID\tDUE\tSESSION\tTEXT\n");
     for (size_t i = 0; i < m->rows_n; i++) {
         const struct msg_cron_job *j = &m->rows[i];

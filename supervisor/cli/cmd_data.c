@@ -36,7 +36,7 @@ static void show_sessions(void *ctx, uint16_t type, const void *body)
     const struct msg_sessions *m = body;
     UNUSED(type);
     json_t *list = json_array();
-    struct buf rows = BUF_INIT(4u * 1024u * 1024u);
+    struct buf rows = BUF_INIT((size_t)4 * 1024 * 1024);
     buf_str(&rows, "KEY\tLAST\tROWS\tSTATE\tTITLE\n");
     for (size_t i = 0; i < m->rows_n; i++) {
         const struct msg_session *s = &m->rows[i];
@@ -129,7 +129,7 @@ static void show_outbox(void *ctx, uint16_t type, const void *body)
     const struct msg_outbox *m = body;
     UNUSED(type);
     json_t *list = json_array();
-    struct buf rows = BUF_INIT(4u * 1024u * 1024u);
+    struct buf rows = BUF_INIT((size_t)4 * 1024 * 1024);
     buf_str(&rows, "STATE\tTO\tAGE\tPART\tTRIES\tWHY\tTEXT\n");
     for (size_t i = 0; i < m->rows_n; i++) {
         const struct msg_out_row *r = &m->rows[i];

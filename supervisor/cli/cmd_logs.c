@@ -18,7 +18,7 @@
 #include "common/log.h"
 #include "supervisor/cli/cli.h"
 
-#define TAIL_MAX (8 * 1024 * 1024)
+#define TAIL_MAX ((size_t)8 * 1024 * 1024)
 #define FOLLOW_MS 200
 
 struct filter {
@@ -139,7 +139,8 @@ int cmd_logs(struct cli *c)
     if (fd < 0 || fstat(fd, &st) != 0) {
         cli_fail(c, CLI_NOT_THERE, "no_logs", "another state directory: --state DIR", "no log file: %s", path);
     }
-    off_t from = st.st_size > TAIL_MAX / 2 ? st.st_size - TAIL_MAX / 2 : 0;
+    const off_t most = (off_t)TAIL_MAX / 2;
+    off_t from = st.st_size > most ? st.st_size - most : 0;
     struct buf b = BUF_INIT(TAIL_MAX);
     char *room = buf_room(&b, (size_t)(st.st_size - from) + 1);
     ssize_t got = room ? pread(fd, room, (size_t)(st.st_size - from), from) : 0;

@@ -29,7 +29,7 @@ static void show_list(void *ctx, uint16_t type, const void *body)
     const struct msg_pairs *m = body;
     UNUSED(type);
     json_t *list = json_array();
-    struct buf rows = BUF_INIT(1024u * 1024u);
+    struct buf rows = BUF_INIT((size_t)1024 * 1024);
     buf_str(&rows, "CODE\tSTATE\tCHANNEL\tSENDER\tNAME\tASKED\n");
     for (size_t i = 0; i < m->rows_n; i++) {
         const struct msg_pair *p = &m->rows[i];

@@ -35,7 +35,7 @@ static sv words_of(const json_t *w)
 
 static void print_workers(const struct cli *c, const json_t *status, bool full)
 {
-    struct buf rows = BUF_INIT(1024u * 1024u);
+    struct buf rows = BUF_INIT((size_t)1024 * 1024);
     const json_t *list = json_at(status, "workers");
     if (full) {
         buf_str(&rows, " \tworker\tstate\tpid\tmemory\tcpu\tup\trestarts\t\n");

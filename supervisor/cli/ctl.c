@@ -18,7 +18,7 @@
 #include "supervisor/cli/cli.h"
 
 #define ANSWER_MS 5000
-#define ANSWER_MAX (4u * 1024u * 1024u)
+#define ANSWER_MAX ((size_t)4 * 1024 * 1024)
 
 bool ctl_path(const struct cli *c, char *dst, size_t cap)
 {

@@ -60,7 +60,7 @@ void cli_fail_status(const struct cli *c, int err, const struct msg_status *s)
 
 void cli_print_json(json_t *v)
 {
-    struct buf b = BUF_INIT(64u * 1024u * 1024u);
+    struct buf b = BUF_INIT((size_t)64 * 1024 * 1024);
     json_print(&b, v);
     puts(buf_cstr(&b));
     (void)fflush(stdout);
@@ -98,14 +98,18 @@ static void add_safe(struct buf *out, sv text, const char *keep)
         unsigned char ch = (unsigned char)text.p[i];
         bool c1 = ch == 0xc2 && i + 1 < text.n && (unsigned char)text.p[i + 1] >= 0x80 && (unsigned char)text.p[i + 1] < 0xa0;
         bool bad = c1 || ((ch < 0x20 || ch == 0x7f) && (ch == '\0' || !strchr(keep, ch)));
-        buf_ch(out, bad ? '?' : text.p[i]);
+        if (bad) {
+            buf_ch(out, '?');
+        } else {
+            buf_ch(out, text.p[i]);
+        }
         i += c1 ? 1 : 0;
     }
 }
 
 void cli_text(sv text)
 {
-    struct buf b = BUF_INIT(8u * 1024u * 1024u);
+    struct buf b = BUF_INIT((size_t)8 * 1024 * 1024);
     if (isatty(STDOUT_FILENO)) {
         add_safe(&b, text, "\n\t");
         text = buf_view(&b);
