@@ -35,6 +35,7 @@ struct agent {
     struct http_client *http;
     struct models models;
     struct map runs;       /* run id -> struct run */
+    struct map no_tools;   /* "provider/model" of those whose server refuses tools; values mean nothing */
     struct list run_list;
     size_t runs_n;
     char zone[64];         /* of the people here */

@@ -169,6 +169,19 @@ static struct chat_msg *add(struct context *c, enum chat_role role, sv text)
     return m;
 }
 
+/* Several inputs of people with no answer between them (a failed turn, collected messages) become one message:
+ * the templates of many local models accept strict alternation only. */
+static void add_user(struct context *c, sv text, struct arena *a)
+{
+    struct chat_msg *last = c->n > 0 ? &c->msgs[c->n - 1] : NULL;
+    if (last && last->role == CHAT_USER) {
+        last->text = arena_printf(a, "%.*s\n\n%.*s", SV_ARG(last->text), SV_ARG(text));
+        c->chars += text.n;
+    } else {
+        add(c, CHAT_USER, text);
+    }
+}
+
 /* The result of a call: behind its assistant row and before the next one. */
 static const struct msg_entry *find_result(const struct context_req *q, size_t from, sv id)
 {
@@ -239,7 +252,7 @@ void context_build(const struct context_req *q, struct arena *a, struct context 
     for (size_t i = first; i < q->rows_n; i++) {
         const struct msg_entry *e = &q->rows[i];
         if (is_user(e) && sv_trim(e->text).n > 0) {
-            add(out, CHAT_USER, user_text(q, e, i == last_user, a));
+            add_user(out, user_text(q, e, i == last_user, a), a);
         } else if (sv_eq(e->role, SV("assistant"))) {
             add_assistant(out, q, i, result_max, a);
         } /* results are added with their calls; orphans and other system rows are left out */

@@ -250,5 +250,6 @@ void agent_stop(struct agent *ag)
     http_client_free(ag->http);
     models_free(&ag->models);
     map_free(&ag->runs);
+    map_free(&ag->no_tools);
     tz_free_all();
 }

@@ -128,6 +128,11 @@ static void say_model(struct run *r)
                  json_pack("{s:s, s:s, s:s}", "phase", "model", "provider", r->choice.provider->id, "model", r->choice.model));
 }
 
+static bool knows_tools(struct run *r)
+{
+    return map_get(&r->agent->no_tools, arena_printf(&r->mem, "%s/%s", r->choice.provider->id, r->choice.model)) == NULL;
+}
+
 /* Adds one line to what the user is told when all candidates have failed. */
 static void note_failure(struct run *r, sv line)
 {
@@ -155,7 +160,7 @@ void turn_start(struct run *r)
         run_finish(r, "error", r->failure_kind ? r->failure_kind : "unavailable", r->failures, "error");
         return;
     }
-    r->no_tools = r->no_tools || r->calls_made + 1 >= RUN_MODEL_CALLS_MAX;
+    r->no_tools = r->no_tools || r->calls_made + 1 >= RUN_MODEL_CALLS_MAX || !knows_tools(r);
     r->env.provider = r->choice.provider->id;
     r->env.model = r->choice.model;
     r->env.window = r->choice.window;
@@ -188,9 +193,26 @@ static void on_text(void *ctx, sv delta)
     }
 }
 
+/* Some local models know no tools, and their server refuses the request that offers any: without them, then,
+ * and from now on for this model. */
+static bool goes_without_tools(struct run *r, const struct reply *reply)
+{
+    if (reply->fault != FAULT_NO_TOOLS || r->no_tools) {
+        return false;
+    }
+    log_info("%s/%s cannot call tools: going on without", r->choice.provider->id, r->choice.model);
+    (void)map_put(&r->agent->no_tools, arena_printf(&r->mem, "%s/%s", r->choice.provider->id, r->choice.model), r->agent);
+    stream_item_drop(&r->out);
+    turn_start(r);
+    return true;
+}
+
 static void failed(struct run *r, const struct reply *reply)
 {
     bool shown = stream_item_text(&r->out).n > 0;
+    if (goes_without_tools(r, reply)) {
+        return;
+    }
     int64_t wait = shown ? -1 : fault_retry_ms(reply->fault, ++r->tries, reply->retry_after_ms);
     log_warn("run %.*s: %s/%s failed: %s, status %d%s", SV_ARG(r->g.run_id), r->choice.provider->id, r->choice.model,
              fault_name(reply->fault), reply->status, wait >= 0 ? ", trying again" : "");

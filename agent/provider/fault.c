@@ -63,6 +63,10 @@ static const struct {
     {"overloaded", FAULT_OVERLOADED},
     {"at capacity", FAULT_OVERLOADED},
     {"high demand", FAULT_OVERLOADED},
+    {"does not support tools", FAULT_NO_TOOLS},
+    {"tool use is not supported", FAULT_NO_TOOLS},
+    {"no endpoints found that support tool", FAULT_NO_TOOLS},
+    {"tools param requires --jinja", FAULT_NO_TOOLS},
     {"invalid api key", FAULT_AUTH},
     {"invalid_api_key", FAULT_AUTH},
     {"incorrect api key", FAULT_AUTH},
@@ -139,10 +143,10 @@ enum fault fault_classify(int status, sv type, sv message)
         return words == FAULT_BILLING || words == FAULT_RATE_LIMIT ? words : st;
     }
     if (st == FAULT_SERVER) {
-        return words == FAULT_OVERLOADED || words == FAULT_CONTEXT ? words : st;
+        return words == FAULT_OVERLOADED || words == FAULT_CONTEXT || words == FAULT_NO_TOOLS ? words : st;
     }
     if (st == FAULT_NO_MODEL) {
-        return st;
+        return words == FAULT_NO_TOOLS ? words : st;
     }
     if (words != FAULT_NONE) {
         return words;

@@ -245,22 +245,38 @@ static sv behind(sv text, const char *name)
     }
 }
 
-/* The gateway puts the time in front of what a person wrote: "[Fri 2026-11-20 20:39 UTC] hello". */
-static sv without_time(sv text)
+/* Tenaza puts a time stamp in front of what a person wrote, "[Fri 2026-11-20 17:40 UTC] ", and joins messages
+ * that follow each other. The script is what stands behind the last stamp. */
+static sv behind_stamp(sv text)
 {
-    ptrdiff_t end = sv_find(sv_sub(text, 0, 48), SV("] "));
-    bool stamp = end > 16 && text.p[0] == '[' && text.p[4] == ' ' && text.p[9] == '-' && text.p[12] == '-';
-    return stamp ? sv_sub(text, (size_t)end + 2, text.n) : text;
+    static const char form[] = "[Aaa 0000-00-00 00:00 ";
+    for (size_t at = text.n; at-- > 0;) {
+        size_t k = 0;
+        while (k < sizeof form - 1 && at + k < text.n) {
+            char c = text.p[at + k];
+            bool digit = c >= '0' && c <= '9', letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+            if (form[k] == '0' ? !digit : form[k] == 'A' || form[k] == 'a' ? !letter : c != form[k]) {
+                break;
+            }
+            k++;
+        }
+        sv rest = sv_sub(text, at, text.n);
+        ptrdiff_t end = k == sizeof form - 1 ? sv_find(rest, SV("] ")) : -1;
+        if (end > 0 && end < 40) {
+            return sv_sub(rest, (size_t)end + 2, rest.n);
+        }
+    }
+    return text;
 }
 
 void plan_make(struct plan *p, sv text, sv tool_result)
 {
-    text = without_time(text);
     *p = (struct plan){.break_after = -1, .text = BUF_INIT(TEXT_MAX), .args = BUF_INIT(TEXT_MAX)};
     if (tool_result.p) {
         add_pieces(p, "tool said: ", tool_result);
         return;
     }
+    text = behind_stamp(text);
     sv rest = behind(text, "DELAY");
     if (rest.p) {
         uint64_t ms = number(&rest);

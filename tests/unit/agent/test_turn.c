@@ -207,6 +207,17 @@ static void run_plain(struct stub_conn *c, sv head, sv body)
                 SV("{\"choices\":[{\"message\":{\"content\":\"Not streamed\"},\"finish_reason\":\"stop\"}]}"));
 }
 
+static void run_toolless(struct stub_conn *c, sv head, sv body)
+{
+    (void)head;
+    seen(body);
+    if (sv_find(body, SV("\"tools\"")) >= 0) {
+        stub_answer(c, 400, "", SV("{\"error\":{\"message\":\"registry.ollama.ai/library/x does not support tools\"}}"));
+    } else {
+        whole(c, "Words only");
+    }
+}
+
 static void run_anthropic(struct stub_conn *c, sv head, sv body)
 {
     seen(body);
@@ -233,6 +244,7 @@ static const struct stub_script scripts[] = {
     {"/flaky/chat/completions", run_flaky},     {"/denied/chat/completions", run_denied},   {"/cut/chat/completions", run_cut},
     {"/no_done/chat/completions", run_no_done}, {"/open/chat/completions", run_open},       {"/silent/chat/completions", run_silent},
     {"/empty/chat/completions", run_empty},     {"/plain/chat/completions", run_plain},     {"/claude/v1/messages", run_anthropic},
+    {"/toolless/chat/completions", run_toolless},
     {NULL, NULL},
 };
 
@@ -264,7 +276,7 @@ static int setup(void **state)
     ag.conf = &conf;
     fake_reset(ag.loop);
     stub_start(&stub, ag.loop, scripts);
-    static const char *const ids[] = {"ok", "tool", "loops", "greedy", "limited", "busy", "flaky", "denied", "cut", "no_done", "open", "silent", "empty", "plain", "claude"};
+    static const char *const ids[] = {"ok", "tool", "loops", "greedy", "limited", "busy", "flaky", "denied", "cut", "no_done", "open", "silent", "empty", "plain", "claude", "toolless"};
     for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
         add_provider(ids[i]);
     }
@@ -486,6 +498,17 @@ static void an_answer_that_is_no_stream(void **state)
     assert_sv(f->reply, "Not streamed");
 }
 
+static void a_model_without_tools(void **state)
+{
+    (void)state;
+    const struct msg_finish *f = turn("toolless/m");
+    assert_sv(f->reply, "Words only");
+    assert_int_equal(asked, 2);
+    assert_true(sv_find(buf_view(&last_body), SV("## Tooling")) < 0);
+    (void)turn("toolless/m");
+    assert_int_equal(asked, 3); /* it is remembered */
+}
+
 static void no_server_is_told_and_nothing_else_answers(void **state)
 {
     (void)state;
@@ -562,7 +585,7 @@ int main(void)
         CASE(the_last_call_gets_no_tools), CASE(a_rate_limit_is_waited_for), CASE(a_long_rate_limit_is_told),
         CASE(a_server_error_is_tried_again), CASE(a_wrong_key_is_told), CASE(a_broken_stream_keeps_what_came), CASE(missing_end_marks),
         CASE(an_open_transfer_is_not_waited_for), CASE(silence_of_the_server), CASE(an_empty_answer), CASE(an_answer_that_is_no_stream),
-        CASE(no_server_is_told_and_nothing_else_answers), CASE(a_configured_fallback_answers_and_says_so), CASE(when_all_fail_each_is_named),
+        CASE(a_model_without_tools), CASE(no_server_is_told_and_nothing_else_answers), CASE(a_configured_fallback_answers_and_says_so), CASE(when_all_fail_each_is_named),
         CASE(an_abort_cancels_the_request), CASE(stopping_in_the_middle_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
