@@ -279,7 +279,8 @@ static void test_out_queue_has_a_cap(void **state)
 
 int main(void)
 {
-    signal(SIGPIPE, SIG_IGN);
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    assert_int_equal(sigaction(SIGPIPE, &ignore, NULL), 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_echo),
         cmocka_unit_test(test_name_is_looked_up),
