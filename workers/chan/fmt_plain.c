@@ -8,7 +8,8 @@
 
 /* A span that ends further away than this is text; nesting beyond this is text. Both bound the work that a
  * line of nothing but marks can cause. */
-#define SPAN_MAX 2048
+#define SPAN_MAX 512
+#define ADDRESS_MAX 2048
 #define DEPTH_MAX 8
 
 static bool one_of(const char *set, char c)
@@ -21,10 +22,10 @@ static bool is_word(char c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c & 0x80) != 0;
 }
 
-/* Index of `mark` in s at or after `from`, skipping escaped characters; -1 when absent. */
-static ptrdiff_t find_mark(sv s, size_t from, sv mark)
+/* Index of `mark` in s at or after `from`, at most `within` bytes away, skipping escaped characters; -1. */
+static ptrdiff_t find_mark(sv s, size_t from, sv mark, size_t within)
 {
-    for (size_t i = from; i + mark.n <= s.n && i < from + SPAN_MAX; i++) {
+    for (size_t i = from; i + mark.n <= s.n && i < from + within; i++) {
         if (s.p[i] == '\\') {
             i++;
         } else if (memcmp(s.p + i, mark.p, mark.n) == 0) {
@@ -43,11 +44,11 @@ static size_t link_at(struct buf *dst, sv s, size_t i, unsigned depth)
     if (open >= s.n || s.p[open] != '[') {
         return 0;
     }
-    ptrdiff_t mid = find_mark(s, open + 1, SV("]("));
+    ptrdiff_t mid = find_mark(s, open + 1, SV("]("), SPAN_MAX);
     if (mid < 0) {
         return 0;
     }
-    ptrdiff_t end = find_mark(s, (size_t)mid + 2, SV(")"));
+    ptrdiff_t end = find_mark(s, (size_t)mid + 2, SV(")"), ADDRESS_MAX);
     if (end < 0) {
         return 0;
     }
@@ -82,7 +83,7 @@ static size_t emphasis_at(struct buf *dst, sv s, size_t i, unsigned depth)
         if (from >= s.n || s.p[from] == ' ' || (mark.p[0] == '_' && inside_word)) {
             return 0;
         }
-        ptrdiff_t end = find_mark(s, from, mark);
+        ptrdiff_t end = find_mark(s, from, mark, SPAN_MAX);
         if (end <= (ptrdiff_t)from || s.p[end - 1] == ' ') {
             continue;
         }
