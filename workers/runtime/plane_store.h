@@ -15,7 +15,8 @@
 struct plane_store;
 
 /* err 0: type/body is the typed answer. err < 0: a code of errors.def; body is a struct msg_status with
- * the store's words, or NULL when nothing arrived in time. Views die with the call. */
+ * the store's words (or, for a body that breaks its table, with the field), or NULL when nothing arrived in time.
+ * Views die with the call. Not to be freed from inside: plane_store_free belongs outside callbacks. */
 typedef void store_reply_fn(void *ctx, int err, uint16_t type, const void *body);
 typedef void store_push_fn(void *ctx, uint16_t type, const void *body);
 
@@ -31,8 +32,8 @@ void store_call(struct plane_store *p, uint16_t type, const void *body, int64_t 
 void store_forget(struct plane_store *p, void *ctx);
 /* Handler for pushes of this type (GRANT, DELIVER, RUN ...). */
 void store_on_push(struct plane_store *p, uint16_t type, store_push_fn *fn, void *ctx);
-/* Called at the first contact and again whenever the store came back (new process): repeat WANT, WATCH and
- * the like here. */
+/* Called at the first contact and again whenever the store came back (new process, see link.h): repeat WANT, WATCH
+ * and the like here. Requests under way are sent again right after; they may also have been handled already. */
 void store_on_up(struct plane_store *p, void (*fn)(void *ctx), void *ctx);
 bool store_is_up(const struct plane_store *p);
 /* Says HELLO soon: store_is_up notices within 3 s when the store does not answer (else within 13 s). */

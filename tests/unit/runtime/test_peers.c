@@ -140,7 +140,7 @@ static void test_greeting(void **state)
     peers_up(p, "agent-1", 1, getpid()); /* registered before it is connected */
     rig_for(&rig, 60);
     assert_int_equal(evzmq_dealer(rig.loop, rig.endpoint, "agent-1#1", 0, on_dealer, NULL, &dealer), OK);
-    assert_true(rig_until(&rig, 1000, is_greeted, NULL));
+    assert_true(rig_until(&rig, 5000, is_greeted, NULL));
     rig_for(&rig, 60);
     assert_int_equal(greetings, 1);
     assert_true(greeted == peers_done(p).boot);
