@@ -207,5 +207,6 @@ void out_send_all(struct store *s)
                               .rid = o->rid,
                               .body = sv_mem(s->bodies.p + o->off, o->len)};
         s->send(s->send_ctx, &m);
+        crash_point("store.between_sends");
     }
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,7 +52,9 @@ static void child(struct hx *h, uint32_t first, int fd)
     }
 }
 
-static uint32_t run_and_kill(struct hx *h, uint32_t first, unsigned after_us)
+/* after_us: when to kill; or the crash point at which it kills itself. Returns the number behind the last
+ * acknowledged message. */
+static uint32_t run_and_kill(struct hx *h, uint32_t first, unsigned after_us, const char *site)
 {
     int fd[2];
     uint32_t last = first;
@@ -61,13 +64,18 @@ static uint32_t run_and_kill(struct hx *h, uint32_t first, unsigned after_us)
     assert_true(pid >= 0);
     if (pid == 0) {
         (void)close(fd[0]);
+        if (site != NULL) {
+            (void)setenv("TENAZA_CRASH_AT", site, 1);
+        }
         child(h, first, fd[1]);
     }
     (void)close(fd[1]);
-    assert_int_equal(read(fd[0], &n, sizeof(n)), sizeof(n)); /* it works */
-    last = n + 1;
-    (void)usleep(after_us);
-    assert_int_equal(kill(pid, SIGKILL), 0);
+    if (site == NULL) {
+        assert_int_equal(read(fd[0], &n, sizeof(n)), sizeof(n)); /* it works */
+        last = n + 1;
+        (void)usleep(after_us);
+        assert_int_equal(kill(pid, SIGKILL), 0);
+    }
     while (read(fd[0], &n, sizeof(n)) == (ssize_t)sizeof(n)) {
         last = n + 1;
     }
@@ -78,6 +86,34 @@ static uint32_t run_and_kill(struct hx *h, uint32_t first, unsigned after_us)
     return last;
 }
 
+/* The store is opened again: everything acknowledged is there once, and every run comes to its end. */
+static void verify(struct hx *h, uint32_t from, uint32_t to)
+{
+    hx_open(h);
+    hx_check(h);
+    for (uint32_t n = from; n < to; n++) {
+        uint16_t got;
+        const struct msg_ingested *answer;
+        message(h, n, &got, &answer);
+        assert_int_equal(got, MSG_INGESTED);
+        assert_true(answer->dup);
+    }
+    /* whoever held a run is gone: it is granted once more */
+    store_peer_gone(h->s, "agent-1", 1);
+    hx_agent(h, "agent-2", 8);
+    const struct msg_grant *g;
+    while ((g = hx_push(h, "agent-2", MSG_GRANT)) != NULL) {
+        hx_finish(h, "agent-2", g, "ok", "yes");
+    }
+    for (uint32_t n = from; n < to; n++) {
+        char id[32];
+        (void)snprintf(id, sizeof(id), "m%u", n);
+        assert_sv(hx_run(h, id)->state, "ok");
+    }
+    hx_check(h);
+    hx_close(h);
+}
+
 static void acknowledged_means_kept(void **state)
 {
     static struct hx h;
@@ -85,30 +121,8 @@ static void acknowledged_means_kept(void **state)
     UNUSED(state);
     hx_init(&h);
     for (unsigned i = 0; i < KILLS; i++) {
-        uint32_t last = run_and_kill(&h, next, 700 + i * 1913);
-        hx_open(&h);
-        hx_check(&h);
-        for (uint32_t n = next; n < last; n++) {
-            uint16_t got;
-            const struct msg_ingested *answer;
-            message(&h, n, &got, &answer);
-            assert_int_equal(got, MSG_INGESTED);
-            assert_true(answer->dup);
-        }
-        /* whoever held a run is gone: it is granted once more, and every run ends */
-        store_peer_gone(h.s, "agent-1", 1);
-        hx_agent(&h, "agent-2", 8);
-        const struct msg_grant *g;
-        while ((g = hx_push(&h, "agent-2", MSG_GRANT)) != NULL) {
-            hx_finish(&h, "agent-2", g, "ok", "yes");
-        }
-        for (uint32_t n = next; n < last; n++) {
-            char id[32];
-            (void)snprintf(id, sizeof(id), "m%u", n);
-            assert_sv(hx_run(&h, id)->state, "ok");
-        }
-        hx_check(&h);
-        hx_close(&h);
+        uint32_t last = run_and_kill(&h, next, 700 + i * 1913, NULL);
+        verify(&h, next, last);
         next = last + 1; /* the one behind the last acknowledgement may be there or not */
     }
     assert_true(next > KILLS);
@@ -116,8 +130,51 @@ static void acknowledged_means_kept(void **state)
     hx_free(&h);
 }
 
+#ifdef TENAZA_CRASH_POINTS
+/* In a process of its own: crash points read their setting once, so the one that forks must not pass any. */
+static void verify_apart(struct hx *h, uint32_t from, uint32_t to)
+{
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        verify(h, from, to);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+/* The same at every named point of a turn, for the first passes of each. */
+static void every_crash_point(void **state)
+{
+    static struct hx h;
+    static const char *const sites[] = {"store.before_commit", "store.after_commit", "store.before_reply",
+                                        "store.between_sends"};
+    uint32_t next = 0;
+    UNUSED(state);
+    hx_init(&h);
+    for (size_t i = 0; i < ARRAY_LEN(sites); i++) {
+        for (int pass = 1; pass <= 12; pass++) {
+            char site[64];
+            (void)snprintf(site, sizeof(site), "%s:%d", sites[i], pass);
+            uint32_t last = run_and_kill(&h, next, 0, site);
+            verify_apart(&h, next, last);
+            next = last + 1;
+        }
+    }
+    hx_open(&h);
+    hx_free(&h);
+}
+#endif
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(acknowledged_means_kept)};
+    const struct CMUnitTest tests[] = {
+#ifdef TENAZA_CRASH_POINTS
+        cmocka_unit_test(every_crash_point), /* first, see verify_apart */
+#endif
+        cmocka_unit_test(acknowledged_means_kept),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
