@@ -120,15 +120,16 @@ static void fx_exhausted(struct life *l)
 {
     struct child *c = child_of(l);
 
-    snprintf(c->alarm, sizeof c->alarm, "died %u times within %lld s", c->sup->rules.failures,
-             (long long)(c->sup->rules.within / 1000));
+    int n = snprintf(c->alarm, sizeof c->alarm, "died %u times within %lld s", c->sup->rules.failures,
+                     (long long)(c->sup->rules.within / 1000));
     if (c->kind->on_exhausted == WX_ESCALATE) {
         log_error("%s: %s; nothing works without it, giving up", c->name, c->alarm);
         sup_stop(c->sup, EXIT_INTERNAL);
         return;
     }
-    log_error("%s: %s; parked, next try in %d minutes, or: tenaza workers restart %s", c->name, c->alarm,
-              LIFE_RETRY_PARKED_MS / 60000, c->name);
+    snprintf(c->alarm + n, sizeof c->alarm - (size_t)n, "; next try within %d minutes, or: tenaza workers restart %s",
+             LIFE_RETRY_PARKED_MS / 60000, c->name);
+    log_error("%s: %s", c->name, c->alarm);
 }
 
 static void fx_changed(struct life *l, enum life_state from)

@@ -17,6 +17,8 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "supervisor/cli/cli.h"
+#include "supervisor/conf_tree.h"
+#include "supervisor/paths.h"
 
 #define TAIL_MAX ((size_t)8 * 1024 * 1024)
 #define FOLLOW_MS 200
@@ -120,6 +122,21 @@ static void follow(const struct cli *c, const struct filter *f, const char *path
     buf_free(&b);
 }
 
+/* <state>/logs/tenaza.log, or where logging.file.dir says. */
+static char *log_file(const struct cli *c)
+{
+    struct cfg cfg;
+    char file[PATH_MAX];
+    cfg_init(&cfg);
+    if (paths_config(c->config, c->state_given ? c->state : NULL, file, sizeof file)) {
+        cfg_load(&cfg, file);
+    }
+    const char *dir = cfg_str(&cfg, "logging.file.dir");
+    char *path = dir ? xasprintf("%s/tenaza.log", dir) : xasprintf("%s/logs/tenaza.log", c->state);
+    cfg_free(&cfg);
+    return path;
+}
+
 int cmd_logs(struct cli *c)
 {
     struct filter f = {.worker = cli_option(c, "--worker", "-w"), .level = LOG_L_TRACE};
@@ -133,7 +150,7 @@ int cmd_logs(struct cli *c)
     if (lines && !sv_u64(sv_of(lines), &n)) {
         cli_fail(c, CLI_USAGE, "usage", NULL, "-n: a number is needed, not \"%s\"", lines);
     }
-    char *path = xasprintf("%s/logs/tenaza.log", c->state);
+    char *path = log_file(c);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0) {
