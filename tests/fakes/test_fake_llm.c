@@ -286,7 +286,7 @@ static void many_requests(void **state)
         assert_int_equal(got.fail, HTTP_OK);
     }
     int64_t ms = clock_mono_ms() - t;
-    print_message("%d requests in %d ms, client and server\n", N, (int)ms);
+    print_message("# %d requests in %d ms, client and server\n", N, (int)ms);
     assert_true(ms < 20000);
 }
 
