@@ -2,7 +2,7 @@
  * rpc.c: see rpc.h. Order of the checks: role, scope, existence, parameters (gateway-ws.md 9.1, 9.2).
  * Runs in: edge.     Owns: nothing else.
  * Never: looks at what a method does.
- * Tested in: tests/unit/edge/test_rpc.c, the scenarios
+ * Tested in: tests/scn/e1-protocol.test.mjs, the other scenarios
  */
 #include "workers/edge/rpc.h"
 

@@ -2,7 +2,7 @@
  * rpc.h: requests of clients: from frame to row of proto/rpc.def, checked, called, answered.
  * Runs in: edge.     Owns: calls under way; each ends with rpc_done, rpc_fail or its connection.
  * Never: answers twice (but for the two phases of `agent`), leaves a call without a deadline.
- * Tested in: tests/unit/edge/test_rpc.c, the scenarios
+ * Tested in: tests/scn/e1-protocol.test.mjs, the other scenarios
  */
 #ifndef TENAZA_EDGE_RPC_H
 #define TENAZA_EDGE_RPC_H
