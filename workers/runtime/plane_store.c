@@ -30,7 +30,7 @@ enum {
     FULL_MS = 20,        /* our socket's queue was full */
     BUSY_MS = 100,       /* the store said BUSY without a time */
 };
-#define MAX_BYTES (64u * 1024u * 1024u) /* of all requests under way */
+#define MAX_BYTES ((size_t)64 * 1024 * 1024) /* of all requests under way */
 
 struct request {
     struct list link; /* in waiting, or in failed */

@@ -141,7 +141,7 @@ void worker_drained(struct worker *w)
     do {                                                                                           \
         va_list ap_;                                                                               \
         va_start(ap_, fmt);                                                                        \
-        (void)vsnprintf(text, sizeof text, fmt, ap_);                                              \
+        (void)vsnprintf((text), sizeof(text), (fmt), ap_);                                              \
         va_end(ap_);                                                                               \
     } while (0)
 
