@@ -50,25 +50,26 @@ int query_sessions(struct tx *tx, struct client *from, const void *msg)
     scan_open(&sc, tx, T_SESSU, SV(""), 0, false);
     while ((filter || !full) && scan_next(&sc, &k, &v)) {
         struct msg_r_session r;
+        sv raw;
         if (!filter && answer.total++ < m->offset) {
             continue;
         }
-        if (!rec_get(tx, T_SESS, sv_sub(k, 8, KEY_HASH), MSG_R_SESSION, &r) || r.pub_n != 1 ||
-            (filter && (!matches(m, &r.pub[0]) || answer.total++ < m->offset)) || full) {
+        if (!tx_get(tx, T_SESS, sv_sub(k, 8, KEY_HASH), &raw) || !rec_decode(tx, raw, MSG_R_SESSION, &r) ||
+            r.pub_n != 1 || (filter && (!matches(m, &r.pub[0]) || answer.total++ < m->offset)) || full) {
             continue;
         }
-        bytes += sizeof(struct msg_session) / 2 + r.pub[0].key.n + r.pub[0].title.n + r.pub[0].preview.n;
+        bytes += raw.n;
         full = answer.rows_n == limit || bytes > LIST_BYTES;
         if (!full) {
             rows[answer.rows_n++] = r.pub[0];
             full = answer.rows_n == limit;
         }
     }
-    scan_close(&sc);
     if (!filter) {
         answer.total = tx->s->state.sessions;
     }
-    reply(tx, MSG_SESSIONS, &answer);
+    reply(tx, MSG_SESSIONS, &answer); /* the views point into the map: encode before the walk ends */
+    scan_close(&sc);
     return OK;
 }
 
@@ -179,12 +180,13 @@ int query_outbox(struct tx *tx, struct client *from, const void *msg)
     size_t limit = m->limit ? (size_t)m->limit : 100;
     struct msg_out_row *rows = arena_alloc(tx->a, limit * sizeof(*rows));
     struct msg_outbox answer = {.rows = rows};
+    size_t bytes = 0;
     struct scan sc;
     sv k;
     sv v;
     UNUSED(from);
     scan_open(&sc, tx, T_OUT, SV(""), 0, true);
-    while (answer.rows_n < limit && scan_next(&sc, &k, &v)) {
+    while (answer.rows_n < limit && bytes < LIST_BYTES && scan_next(&sc, &k, &v)) {
         struct msg_out_row row;
         if (!rec_decode(tx, v, MSG_OUT_ROW, &row)) {
             break;
@@ -192,6 +194,7 @@ int query_outbox(struct tx *tx, struct client *from, const void *msg)
         if (sv_empty(m->state) || sv_eq(m->state, row.state)) {
             row.text = sv_sub(row.text, 0, row.text.n > 256 ? utf8_cut(row.text, 256) : row.text.n);
             rows[answer.rows_n++] = row;
+            bytes += row.text.n + row.error.n + row.chat_id.n + 256;
         }
     }
     reply(tx, MSG_OUTBOX, &answer); /* the views point into the map: encode before the walk ends */

@@ -183,6 +183,7 @@ static int turn_once(struct store *s, const struct store_req *reqs, size_t n)
     sched_pump(&tx);
     if (clock_mono_ms() >= s->next_sweep) {
         s->next_sweep = clock_mono_ms() + SWEEP_MS;
+        db_reader_check(&s->db);
         journal_sweep(&tx);
     }
     s->next_due = plan(&tx);
