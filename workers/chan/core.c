@@ -111,9 +111,7 @@ void chan_state(struct chan *c, enum chan_health health, const char *fmt, ...)
     c->health = health;
     memcpy(c->why, why, sizeof why);
     worker_status(c->worker, "%s", c->why[0] ? c->why : health_names[health]);
-    if (health == CHAN_NEEDS_OPERATOR) {
-        log_error("%s", c->why);
-    } else {
+    if (health != CHAN_NEEDS_OPERATOR) { /* worker_fail follows and says it */
         log_info("%s", c->why[0] ? c->why : health_names[health]);
     }
     publish(c);

@@ -37,7 +37,7 @@ static void forget_person(struct irc *i, sv nick)
     }
 }
 
-static void remember(struct irc *i, sv prefix)
+void irc_remember(struct irc *i, sv prefix)
 {
     char folded[128];
     struct irc_who who = irc_prefix(prefix);
@@ -47,7 +47,11 @@ static void remember(struct irc *i, sv prefix)
     if (map_count(&i->seen) >= SEEN_MAX) {
         irc_forget_people(i);
     }
-    xfree(map_put(&i->seen, sv_of(folded), xsvdup(prefix)));
+    struct irc_person *p = (struct irc_person *)xmalloc(sizeof *p + prefix.n + 1);
+    p->at_ms = clock_mono_ms();
+    memcpy(p->prefix, prefix.p, prefix.n);
+    p->prefix[prefix.n] = '\0';
+    xfree(map_put(&i->seen, sv_of(folded), p));
 }
 
 static bool is_me(const struct irc *i, sv nick)
@@ -134,7 +138,7 @@ static void on_privmsg(struct irc *i, const struct irc_msg *m, sv raw)
         }
         return;
     }
-    remember(i, m->prefix);
+    irc_remember(i, m->prefix);
     struct buf text ATTR_CLEANUP(buf_free) = BUF_INIT(16384);
     if (irc_ctcp(body, &verb, &rest)) {
         if (!sv_eq_nocase(verb, SV("ACTION"))) {

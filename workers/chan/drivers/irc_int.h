@@ -23,6 +23,12 @@ struct irc_room {
     bool joined;
 };
 
+/* Who had a nick when we last heard of it. Without a shared channel we are not told when that changes. */
+struct irc_person {
+    int64_t at_ms; /* monotonic */
+    char prefix[];
+};
+
 struct irc {
     struct chan *c;
     struct irc_reg_conf conf;
@@ -53,7 +59,7 @@ struct irc {
     struct loop_timer nick_retry;
     struct loop_timer reclaim;   /* wanted nick, rooms we are not in */
 
-    struct map seen;      /* folded nick -> its last prefix on this connection (char *) */
+    struct map seen;      /* folded nick -> struct irc_person, on this connection */
     struct list outs;     /* struct irc_out: parts under way */
     uint64_t next_token;
 };
@@ -69,6 +75,7 @@ void irc_report(struct irc *i); /* state and status line while online */
 
 /* irc_in.c */
 bool irc_on_line(void *ctx, sv line); /* irc_line_fn */
+void irc_remember(struct irc *i, sv prefix);
 void irc_forget_people(struct irc *i);
 
 /* irc_out.c */

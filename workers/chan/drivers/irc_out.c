@@ -9,11 +9,13 @@
 #include <stdio.h>
 
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "workers/chan/drivers/irc_int.h"
 
 #define PROOF_MS 30000        /* PONG after a part */
 #define OWNER_MS 10000        /* answer to USERHOST */
+#define FRESH_MS 3000         /* after this the server is asked again who has the nick */
 #define TARGET_RETRY_MS 20000 /* the person or the room is not there now */
 #define TARGET_ATTEMPTS 5
 #define USER_MAX 10           /* RFC 2812 user name with '~' */
@@ -101,15 +103,15 @@ static bool room_ready(const struct irc *i, sv target)
     return true; /* not one of ours: the server says what it thinks of it */
 }
 
-/* Direct messages are addressed to "nick!user@host". true: that person has the nick now. */
-static bool owner_known(struct irc *i, sv chat_id, sv nick)
+/* Direct messages are addressed to "nick!user@host". true: that person had the nick a moment ago. */
+static bool owner_known(const struct irc *i, sv chat_id, sv nick)
 {
     char folded[128];
     if (!irc_fold(folded, sizeof folded, nick, i->casemap)) {
         return false;
     }
-    const char *prefix = (const char *)map_get(&i->seen, sv_of(folded));
-    return prefix && irc_same(sv_of(prefix), chat_id, i->casemap);
+    const struct irc_person *p = (const struct irc_person *)map_get(&i->seen, sv_of(folded));
+    return p && clock_mono_ms() - p->at_ms < FRESH_MS && irc_same(sv_of(p->prefix), chat_id, i->casemap);
 }
 
 void irc_send_part(struct chan *c, struct chan_part *p)
@@ -199,6 +201,7 @@ static void owner_is(struct irc *i, sv entry)
         sv address = sv_sub(o->part->chat_id, want.nick.n + 1, o->part->chat_id.n);
         loop_timer_stop(&o->limit);
         if (irc_same(mask, address, i->casemap)) {
+            irc_remember(i, o->part->chat_id);
             transmit(o);
         } else {
             finish(o, SENT_REJECTED, "the nick has another owner now", 0);
