@@ -85,6 +85,7 @@ struct run {
     struct tool_run tool;
     json_t *tool_args;
     bool tool_active;
+    bool item_stored;           /* the text of the current message stands in a step already */
     size_t turn_row;            /* index of the assistant row whose calls are worked on */
     size_t next_call;
     size_t results_from;        /* first row of the results that this agent adds */

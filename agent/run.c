@@ -263,7 +263,7 @@ static void send_finish(struct run *r)
 static void final_row(struct run *r, const char *stop)
 {
     sv text = stream_item_text(&r->out);
-    if (text.n == 0) {
+    if (text.n == 0 || r->item_stored) {
         return;
     }
     r->fin_row = (struct msg_entry){

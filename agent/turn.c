@@ -165,6 +165,7 @@ void turn_start(struct run *r)
     r->env.model = r->choice.model;
     r->env.window = r->choice.window;
     r->state = RUN_MODEL;
+    r->item_stored = false;
     stream_item(&r->out);
     say_model(r);
     call_model(r);
@@ -291,6 +292,7 @@ static void store_calls(struct run *r, struct reply *reply)
     e.calls = calls;
     e.calls_n = reply->calls_n;
     r->turn_row = r->rows_n;
+    r->item_stored = true;
     run_add_row(r, &e);
     step_store(r, r->turn_row, start_calls);
 }
@@ -352,6 +354,7 @@ static void on_done(void *ctx, struct reply *reply)
         store_calls(r, reply);
     } else if (reply->stop == STOP_PAUSE && r->calls_made < RUN_MODEL_CALLS_MAX && stream_item_text(&r->out).n > 0) {
         struct msg_entry e = assistant_row(r, reply, "stop");
+        r->item_stored = true;
         run_add_row(r, &e);
         step_store(r, r->rows_n - 1, turn_start);
     } else {

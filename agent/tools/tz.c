@@ -223,6 +223,7 @@ void tz_system_name(char *dst, size_t cap)
         sv target = sv_mem(link, (size_t)n);
         ptrdiff_t at = sv_find(target, SV("zoneinfo/"));
         sv name = at >= 0 ? sv_sub(target, (size_t)at + 9, target.n) : SV_NULL;
+        name = sv_eq(name, SV("Etc/UTC")) ? SV("UTC") : name; /* the name people know */
         if (tz_get(name) && sv_copy(dst, cap, name)) {
             return;
         }

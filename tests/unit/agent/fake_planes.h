@@ -34,6 +34,8 @@ struct fake {
     store_push_fn *on_grant, *on_abort;
     void *push_ctx;
     bus_serve_fn *on_text_get;
+    uint16_t answer_type; /* of the last bus_reply */
+    struct msg_run_text answer;
     bool auto_ok; /* DONE to every STEP and FINISH, at the end of the turn of the loop */
     struct loop *loop;
 };

@@ -132,6 +132,25 @@ static void an_abort_keeps_the_partial_text(void **state)
     assert_true(f->rows[0].text.n > 5);
 }
 
+static void the_answer_so_far_can_be_asked_for(void **state)
+{
+    (void)state;
+    user_row.text = SV("tell me a story");
+    struct msg_grant g = grant_of(&user_row, 1);
+    agent_grant(&ag, &g);
+    run_until(some_text);
+    struct bus_peer from = {.name = "edge", .rid = 5};
+    struct msg_run_text_get get = {.run_id = SV("r1")};
+    fake.on_text_get(&ag, &from, MSG_RUN_TEXT_GET, &get);
+    assert_int_equal(fake.answer_type, MSG_RUN_TEXT);
+    assert_true(sv_starts(fake.answer.text, SV("[offline]")));
+    assert_int_equal(fake.answer.seq, fake.events[fake.events_n - 1].seq);
+    get.run_id = SV("other");
+    fake.on_text_get(&ag, &from, MSG_RUN_TEXT_GET, &get);
+    assert_int_equal(fake.answer_type, MSG_STATUS);
+    run_until(no_runs);
+}
+
 static void a_newer_fence_makes_it_forget(void **state)
 {
     (void)state;
@@ -303,6 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_turn_streams_and_finishes),
         CASE(an_abort_keeps_the_partial_text),
+        CASE(the_answer_so_far_can_be_asked_for),
         CASE(a_newer_fence_makes_it_forget),
         CASE(a_fenced_finish_is_dropped),
         CASE(an_unanswered_finish_is_sent_again),

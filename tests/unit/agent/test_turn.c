@@ -563,6 +563,28 @@ static void an_abort_cancels_the_request(void **state)
     assert_int_equal(f->rows_n, 0);
 }
 
+static void what_a_step_holds_is_not_stored_twice(void **state)
+{
+    (void)state;
+    agent_start(&ag);
+    fake.auto_ok = false;
+    struct msg_entry row = {.role = SV("user"), .text = SV("hi"), .run_id = SV("r1")};
+    struct msg_grant g = {.run_id = SV("r1"), .fence = 3, .session_key = SV("k"), .session_id = SV("s1"), .agent_id = SV("main"),
+                          .model = SV("tool/m"), .rows = &row, .rows_n = 1};
+    agent_grant(&ag, &g);
+    while (fake_count(MSG_STEP) == 0) {
+        ev_run(loop_ev(ag.loop), EVRUN_ONCE);
+    }
+    assert_int_equal(fake_events("tool", NULL), 0); /* nothing runs before its intent is stored */
+    struct msg_abort_run a = {.run_id = SV("r1"), .fence = 3};
+    fake.on_abort(&ag, MSG_ABORT_RUN, &a);
+    const struct msg_finish *f = &fake.calls[fake_find(MSG_FINISH, 0)].finish;
+    assert_sv(f->status, "aborted");
+    assert_int_equal(f->rows_n, 0);
+    fake_answer((size_t)fake_find(MSG_FINISH, 0), OK);
+    assert_int_equal(ag.runs_n, 0);
+}
+
 static void stopping_in_the_middle_leaks_nothing(void **state)
 {
     (void)state;
@@ -586,7 +608,7 @@ int main(void)
         CASE(a_server_error_is_tried_again), CASE(a_wrong_key_is_told), CASE(a_broken_stream_keeps_what_came), CASE(missing_end_marks),
         CASE(an_open_transfer_is_not_waited_for), CASE(silence_of_the_server), CASE(an_empty_answer), CASE(an_answer_that_is_no_stream),
         CASE(a_model_without_tools), CASE(no_server_is_told_and_nothing_else_answers), CASE(a_configured_fallback_answers_and_says_so), CASE(when_all_fail_each_is_named),
-        CASE(an_abort_cancels_the_request), CASE(stopping_in_the_middle_leaks_nothing),
+        CASE(an_abort_cancels_the_request), CASE(what_a_step_holds_is_not_stored_twice), CASE(stopping_in_the_middle_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
