@@ -95,7 +95,7 @@ json_t *ws_next(struct ws *w, int timeout_ms)
             }
         }
         int64_t left = end - clock_mono_ms();
-        if (left <= 0 || !fill(w, (int)left)) {
+        if (left < 0 || !fill(w, (int)left)) {
             return NULL;
         }
     }

@@ -42,6 +42,10 @@ export async function until(what, fn, ms = 5000, step = 20) {
     }
 }
 
+// Whatever a failed scenario left running ends with the test process.
+const running = new Set();
+process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+
 // A program in the background with its output kept; killed at stop() if it does not end by itself.
 export class Proc {
     constructor(file, args, opts = {}) {
@@ -50,8 +54,12 @@ export class Proc {
         this.child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"], ...opts });
         this.child.stdout.on("data", (d) => (this.out += d));
         this.child.stderr.on("data", (d) => (this.err += d));
+        running.add(this.child);
         this.exited = new Promise((r) => {
-            this.child.on("exit", (code, signal) => r({ code, signal }));
+            this.child.on("exit", (code, signal) => {
+                running.delete(this.child);
+                r({ code, signal });
+            });
             this.child.on("error", (e) => r({ code: 127, signal: null, error: e }));
         });
     }
