@@ -144,6 +144,24 @@ static void connect_planes(struct edge *e)
     bus_subscribe(e->bus, "model", health_on_model, e);
 }
 
+void edge_check_drained(struct edge *e)
+{
+    if (e->draining && server_sockets(e->server) == 0) {
+        worker_drained(e->w);
+    }
+}
+
+static void say_goodbye(void *ctx)
+{
+    struct edge *e = ctx;
+    LIST_EACH(it, &e->conns)
+    {
+        conn_close(CONTAINER_OF(it, struct conn, all), 1012, SV("service restart"));
+    }
+    server_close_idle(e->server);
+    edge_check_drained(e);
+}
+
 /* ---- start ----------------------------------------------------------------------------------------- */
 
 static struct edge *edge_new(struct worker *w)
@@ -162,6 +180,7 @@ static struct edge *edge_new(struct worker *w)
     throttle_init(&e->throttle);
     loop_timer_init(&e->tick, e->loop, on_tick, e);
     loop_timer_init(&e->ready_timer, e->loop, on_ready, e);
+    loop_timer_init(&e->drain_timer, e->loop, say_goodbye, e);
     worker_set_ctx(w, e);
     return e;
 }
@@ -202,24 +221,6 @@ int edge_init(struct worker *w)
 
 /* ---- end ------------------------------------------------------------------------------------------- */
 
-void edge_check_drained(struct edge *e)
-{
-    if (e->draining && server_sockets(e->server) == 0) {
-        worker_drained(e->w);
-    }
-}
-
-static void say_goodbye(void *ctx)
-{
-    struct edge *e = ctx;
-    LIST_EACH(it, &e->conns)
-    {
-        conn_close(CONTAINER_OF(it, struct conn, all), 1012, SV("service restart"));
-    }
-    server_close_idle(e->server);
-    edge_check_drained(e);
-}
-
 void edge_drain(struct worker *w, int64_t within_ms)
 {
     struct edge *e = worker_ctx(w);
@@ -230,7 +231,6 @@ void edge_drain(struct worker *w, int64_t within_ms)
     e->draining = true;
     listener_stop(e->listener);
     events_broadcast(e, EV_SHUTDOWN, SV("{\"reason\":\"gateway stopping\"}"), NULL, NULL);
-    loop_timer_init(&e->drain_timer, e->loop, say_goodbye, e);
     loop_timer_start(&e->drain_timer, GOODBYE_MS);
 }
 
@@ -246,9 +246,7 @@ void edge_stop(struct worker *w)
     loop_timer_stop(&e->tick);
     loop_timer_stop(&e->presence_timer);
     loop_timer_stop(&e->ready_timer);
-    if (e->drain_timer.loop != NULL) {
-        loop_timer_stop(&e->drain_timer);
-    }
+    loop_timer_stop(&e->drain_timer);
     runs_free(e->runs);
     rpc_free(e->rpc);
     health_free(e);
