@@ -23,12 +23,19 @@ static struct child *child_of(struct life *l)
 
 /* ---- effects ------------------------------------------------------------------------------------------- */
 
+static void fx_arm(struct life *l, int64_t after_ms);
+
 static void on_deadline(struct ev_loop *loop, ev_timer *t, int events)
 {
     struct child *c = t->data;
 
     UNUSED(loop);
     UNUSED(events);
+    if (c->life.state == LS_STARTING && clock_mono_ms() - c->next_try_ms > SUP_STALL_MS) {
+        log_warn("%s: not ready yet, but we are late ourselves; it gets its time again", c->name);
+        fx_arm(&c->life, LIFE_START_MS);
+        return;
+    }
     if (c->life.state == LS_STARTING) {
         log_error("%s: not ready after %d s, ending it", c->name, LIFE_START_MS / 1000);
     }

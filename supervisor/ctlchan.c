@@ -19,14 +19,29 @@
 #define BEAT_LATE_S 20.
 #define BEAT_LATE_STORE_S 60.
 
+static double beat_limit(const struct child *c)
+{
+    return c->kind->id == WK_store ? BEAT_LATE_STORE_S : BEAT_LATE_S;
+}
+
+static void expect_beat(struct child *c)
+{
+    c->beat_due_ms = clock_mono_ms() + (int64_t)(beat_limit(c) * 1000.);
+    ev_timer_again(c->sup->loop, &c->beat);
+}
+
 static void on_beat_late(struct ev_loop *loop, ev_timer *t, int events)
 {
     struct child *c = t->data;
 
     UNUSED(loop);
     UNUSED(events);
-    log_error("%s: no sign of life for %d s, ending it", c->name,
-              (int)(c->kind->id == WK_store ? BEAT_LATE_STORE_S : BEAT_LATE_S));
+    if (clock_mono_ms() - c->beat_due_ms > SUP_STALL_MS) {
+        log_warn("%s: its beat is late, but so are we; it gets its time again", c->name);
+        expect_beat(c);
+        return;
+    }
+    log_error("%s: no sign of life for %d s, ending it", c->name, (int)beat_limit(c));
     life_event(&c->life, LE_BEAT_LATE);
 }
 
@@ -46,9 +61,9 @@ static void on_ready(struct child *c, const struct ctl_packet *p)
 {
     UNUSED(p);
     c->ready_ms = clock_mono_ms();
-    ev_timer_init(&c->beat, on_beat_late, 0., c->kind->id == WK_store ? BEAT_LATE_STORE_S : BEAT_LATE_S);
+    ev_timer_init(&c->beat, on_beat_late, 0., beat_limit(c));
     c->beat.data = c;
-    ev_timer_again(c->sup->loop, &c->beat);
+    expect_beat(c);
     life_event(&c->life, LE_READY);
 }
 
@@ -56,7 +71,7 @@ static void on_beat(struct child *c, const struct ctl_packet *p)
 {
     c->lag_ms = p->num;
     if (c->ready_ms != 0) {
-        ev_timer_again(c->sup->loop, &c->beat);
+        expect_beat(c);
     }
 }
 

@@ -31,6 +31,10 @@ struct sup;
 /* Packets for a hub that did not fit into its socket; more than this is a hub that hangs. */
 #define CHILD_QUEUE_MAX 4096
 
+/* A deadline that we see this much too late says that the whole machine stood still (suspended, starved), not that
+ * the worker did: it gets its full time once more. */
+#define SUP_STALL_MS 250
+
 struct child {
     struct life life; /* first: the effects find the child through it */
     struct sup *sup;
@@ -44,6 +48,7 @@ struct child {
     bool exiting; /* its end was seen and is being handled */
     struct backoff backoff;
     int64_t started_ms, ready_ms, next_try_ms; /* monotonic */
+    int64_t beat_due_ms;                       /* monotonic: a beat must have come by then */
     unsigned spawns, restarts;
     uint64_t lag_ms;
     char status[512], alarm[512], fail[512], last_exit[640];
