@@ -57,7 +57,6 @@ enum run_state {
 struct run {
     struct list link;
     struct agent *agent;
-    enum run_state state;
     struct arena mem;         /* strings and rows; lives as long as the run */
     struct msg_grant g;       /* its rows member is not used */
     struct msg_entry *rows;   /* transcript, then the rows of this run */
@@ -71,10 +70,6 @@ struct run {
 
     struct model_choice choice; /* of the current call */
     size_t candidate;           /* 0: the selected model, then the fallbacks */
-    unsigned tries;             /* of this candidate, for the current call */
-    unsigned calls_made;
-    bool no_tools;              /* the current call is to answer, not to call tools */
-    bool composed;              /* the extra call for an answer was made */
     struct model_call *call;
     sv failures;                /* lines for the user about candidates that failed */
     const char *failure_kind;   /* error_kind of the last one, or NULL */
@@ -84,18 +79,24 @@ struct run {
     struct tool_env env;        /* for tools */
     struct tool_run tool;
     json_t *tool_args;
-    bool tool_active;
-    bool item_stored;           /* the text of the current message stands in a step already */
     size_t turn_row;            /* index of the assistant row whose calls are worked on */
     size_t next_call;
     size_t results_from;        /* first row of the results that this agent adds */
-    bool resumed;               /* the calls of turn_row were taken over from an earlier attempt */
-    bool in_calls;              /* calls_run is on the stack */
     uint64_t bad_call;          /* hash of the last failing call */
-    unsigned bad_times;
 
     struct msg_finish fin;      /* strings in the run's memory */
     struct msg_entry fin_row;
+
+    enum run_state state;
+    unsigned tries;             /* of this candidate, for the current call */
+    unsigned calls_made;        /* of the model, in this attempt */
+    unsigned bad_times;         /* bad_call failed so often in a row */
+    bool no_tools;              /* the current call is to answer, not to call tools */
+    bool composed;              /* the extra call for an answer was made */
+    bool tool_active;
+    bool item_stored;           /* the text of the current message stands in a step already */
+    bool resumed;               /* the calls of turn_row were taken over from an earlier attempt */
+    bool in_calls;              /* calls_run is on the stack */
     bool fin_small;             /* second try of a FINISH that was refused as malformed */
 };
 

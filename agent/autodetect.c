@@ -13,7 +13,7 @@
 #include "common/json.h"
 #include "common/log.h"
 
-#define BODY_MAX (512u * 1024u)
+#define BODY_MAX ((size_t)512 * 1024)
 
 struct probe {
     struct models *m;

@@ -9,11 +9,13 @@
 #include <stdio.h>
 
 #include "agent/tools/tz.h"
+#include "common/err.h"
 #include "common/json.h"
 #include "common/text.h"
 
 #define CHARS_PER_TOKEN 4
 #define ROW_CHARS 24          /* what a message costs besides its text */
+#define TEXT_MAX ((size_t)2 * 1024 * 1024)
 #define TOOL_RESULT_MAX 16000 /* agent-runtime.md 6.5, window below 100K tokens; also at most a tenth of it */
 #define LINES_HEAD "[Chat messages since your last reply - for context]\n"
 #define LINES_TAIL "\n\n[Current message - respond to this]\n"
@@ -117,7 +119,7 @@ static sv take(struct buf *b, struct arena *a)
 
 static sv user_text(const struct context_req *q, const struct msg_entry *e, bool last, struct arena *a)
 {
-    struct buf b = BUF_INIT(2u * 1024 * 1024);
+    struct buf b = BUF_INIT(TEXT_MAX);
     if (last && q->group_context.n > 0) {
         buf_str(&b, LINES_HEAD);
         put_escaped(&b, q->group_context);
@@ -140,7 +142,7 @@ static sv user_text(const struct context_req *q, const struct msg_entry *e, bool
 /* Head and tail of a long tool result, the middle left out. */
 static sv result_text(sv text, size_t max, struct arena *a)
 {
-    struct buf b = BUF_INIT(2u * 1024 * 1024);
+    struct buf b = BUF_INIT(TEXT_MAX);
     if (text.n == 0) {
         return SV("(no output)");
     }
@@ -163,6 +165,7 @@ static sv result_text(sv text, size_t max, struct arena *a)
 
 static struct chat_msg *add(struct context *c, enum chat_role role, sv text)
 {
+    ASSERT(c->msgs);
     struct chat_msg *m = &c->msgs[c->n++];
     *m = (struct chat_msg){.role = role, .text = text};
     c->chars += ROW_CHARS + text.n;

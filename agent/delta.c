@@ -13,7 +13,7 @@
 #include "common/text.h"
 
 #define TOKEN "NO_REPLY" /* agent-runtime.md 12.1 */
-#define HOLD_MAX 16      /* bytes */
+#define HOLD_MAX ((size_t)16) /* bytes */
 
 static void on_timer(void *ctx)
 {
@@ -25,7 +25,7 @@ void stream_init(struct stream *s, struct loop *l, struct plane_bus *bus)
     memset(s, 0, sizeof *s);
     s->bus = bus;
     s->all = BUF_INIT(RUN_TEXT_MAX);
-    s->hold = BUF_INIT(2 * HOLD_MAX);
+    s->hold = BUF_INIT(HOLD_MAX);
     loop_timer_init(&s->timer, l, on_timer, s);
 }
 

@@ -18,7 +18,7 @@
 
 #define DELTA_MS 30    /* architecture.md 7 */
 #define DELTA_BYTES 256
-#define RUN_TEXT_MAX (384u * 1024u) /* the answer of a run: it stands twice in FINISH, which is at most 1 MiB */
+#define RUN_TEXT_MAX ((size_t)384 * 1024) /* the answer of a run: it stands twice in FINISH, which is at most 1 MiB */
 /* Event numbers of a later attempt start here times (attempt - 1): an older agent cannot have used as many. */
 #define DELTA_SEQ_STRIDE 100000u
 

@@ -176,7 +176,7 @@ static void show_status(void *ctx)
     const struct run *r = CONTAINER_OF(ag->run_list.next, struct run, link);
     worker_status(ag->worker, "%zu run%s: %.*s %s", ag->runs_n, ag->runs_n == 1 ? "" : "s", SV_ARG(r->g.session_key),
                   run_phase(r));
-    loop_timer_start(&ag->status, STATUS_MS * 2); /* phases change; look again while there is work */
+    loop_timer_start(&ag->status, 2 * (int64_t)STATUS_MS); /* phases change; look again while there is work */
 }
 
 void agent_status(struct agent *ag)
@@ -230,7 +230,7 @@ void agent_drain(struct agent *ag, int64_t within_ms)
     }
     want(ag);
     loop_timer_init(&ag->drain, ag->loop, leave, ag);
-    loop_timer_start(&ag->drain, within_ms > 2 * DRAIN_MARGIN_MS ? within_ms - DRAIN_MARGIN_MS : within_ms / 2);
+    loop_timer_start(&ag->drain, within_ms > DRAIN_MARGIN_MS * 2LL ? within_ms - DRAIN_MARGIN_MS : within_ms / 2);
 }
 
 void agent_stop(struct agent *ag)

@@ -14,6 +14,8 @@
 #include "common/err.h"
 #include "common/log.h"
 
+#define PROMPT_MAX ((size_t)256 * 1024)
+
 /* ---- request --------------------------------------------------------------------------------------- */
 
 static size_t list_tools(struct chat_tool *dst, size_t cap, size_t *chars)
@@ -78,7 +80,7 @@ static void call_offline(struct run *r, const struct context *c)
 static void call_model(struct run *r)
 {
     struct arena mem = ARENA_INIT;
-    struct buf stable = BUF_INIT(256u * 1024), vol = BUF_INIT(64u * 1024);
+    struct buf stable = BUF_INIT(PROMPT_MAX), vol = BUF_INIT(PROMPT_MAX);
     struct prompt_facts f = facts_of(r);
     struct chat_tool tools[32];
     size_t tool_chars = 0;

@@ -20,7 +20,11 @@ static void put_id(struct buf *b, sv id)
         char c = id.p[i];
         bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                   c == '_' || c == '-';
-        clean[n++] = ok ? c : '_';
+        clean[n] = c;
+        if (!ok) {
+            clean[n] = '_';
+        }
+        n++;
     }
     if (n == 0) {
         clean[n++] = '_';

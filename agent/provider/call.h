@@ -12,8 +12,8 @@
 #include "common/http.h"
 #include "common/loop.h"
 
-#define CALL_BODY_MAX (4u * 1024u * 1024u)    /* bytes of a request */
-#define CALL_STREAM_MAX (16u * 1024u * 1024u) /* bytes of a whole stream: frames are ~100 times the text */
+#define CALL_BODY_MAX ((size_t)4 * 1024 * 1024) /* bytes of a request */
+#define CALL_STREAM_MAX ((size_t)16 * 1024 * 1024) /* bytes of a whole stream: frames are ~100 times the text */
 
 /* Where a call goes. Strings and key outlive the call. */
 struct call_target {

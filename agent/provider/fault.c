@@ -215,8 +215,8 @@ static void clean_detail(struct buf *dst, const char *detail)
             }
             continue;
         }
-        unsigned char c = (unsigned char)d.p[i];
-        buf_ch(dst, c < 0x20 || c == 0x7f ? ' ' : (char)c);
+        bool control = (unsigned char)d.p[i] < 0x20 || d.p[i] == 0x7f;
+        buf_add(dst, control ? " " : d.p + i, 1);
     }
 }
 

@@ -189,7 +189,11 @@ static bool say_sum(const struct offline_req *q, enum lang lang, struct buf *dst
         if (expr[i] == ',' && lang == EN) {
             continue;
         }
-        expr[n++] = expr[i] == ',' ? '.' : expr[i];
+        expr[n] = expr[i];
+        if (expr[n] == ',') {
+            expr[n] = '.';
+        }
+        n++;
     }
     double value;
     unsigned ops;

@@ -14,8 +14,8 @@
 #include "common/buf.h"
 #include "common/sv.h"
 
-#define REPLY_TEXT_MAX (256u * 1024u) /* bytes of one model message: text goes twice into FINISH (1 MiB) */
-#define REPLY_ARGS_MAX (64u * 1024u)  /* bytes of the arguments of one call, cap of all calls together too */
+#define REPLY_TEXT_MAX ((size_t)256 * 1024) /* bytes of one model message: text goes twice into FINISH (1 MiB) */
+#define REPLY_ARGS_MAX ((size_t)64 * 1024) /* bytes of the arguments of one call, cap of all calls together too */
 #define REPLY_CALLS_MAX 32            /* ENTRY.calls */
 #define REPLY_ID_MAX 128
 #define REPLY_NAME_MAX 64

@@ -11,7 +11,7 @@
 #include "common/buf.h"
 #include "common/sv.h"
 
-#define SSE_MAX (1024u * 1024u) /* bytes of one line, and of the joined data of one event */
+#define SSE_MAX ((size_t)1024 * 1024) /* bytes of one line, and of the joined data of one event */
 #define SSE_NAME_MAX 64         /* bytes of an event name; longer names are cut */
 
 struct sse {

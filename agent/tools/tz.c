@@ -17,7 +17,7 @@
 #include "common/map.h"
 
 #define ZONE_DIR "/usr/share/zoneinfo/"
-#define FILE_MAX (64u * 1024u)
+#define FILE_MAX ((size_t)64 * 1024)
 #define CACHE_MAX 64
 
 struct period {

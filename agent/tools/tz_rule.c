@@ -116,7 +116,10 @@ static bool take_date(sv *s, struct tz_rule_date *d)
         return false;
     }
     drop(s, 1);
-    d->kind = peek(*s, 'M') ? 'M' : peek(*s, 'J') ? 'J' : 'N';
+    d->kind = 'N';
+    if (peek(*s, 'M') || peek(*s, 'J')) {
+        d->kind = s->p[0];
+    }
     if (d->kind != 'N') {
         drop(s, 1);
     }
@@ -178,7 +181,7 @@ static int64_t change_at(const struct tz_rule_date *d, int64_t year)
     if (d->kind == 'M') {
         int64_t first = tz_days(year, d->month, 1);
         int64_t weekday = ((first % 7) + 11) % 7;
-        days = first + ((d->day - weekday + 7) % 7) + 7 * (d->week - 1);
+        days = first + ((d->day - weekday + 7) % 7) + 7 * ((int64_t)d->week - 1);
         int64_t next = d->month == 12 ? tz_days(year + 1, 1, 1) : tz_days(year, d->month + 1, 1);
         while (days >= next) { /* week 5 means the last one */
             days -= 7;
