@@ -66,6 +66,8 @@ struct outbound *outbound_new(struct chan *c);
 void outbound_free(struct outbound *out);
 /* Health changed or we drain: tells the store how many deliveries we take now. */
 void outbound_want(struct outbound *out);
+/* We are going to end: deliveries of which no byte is on its way are left to our successor. */
+void outbound_drain(struct outbound *out);
 bool outbound_idle(const struct outbound *out);
 
 #endif

@@ -108,9 +108,7 @@ static void set_paused(struct inbound *in, bool on)
     in->paused = on;
     log_info("reading from the platform is %s: %zu messages wait for the store", on ? "paused" : "resumed",
              in->items);
-    if (!in->c->draining) {
-        in->c->driver->pause(in->c, on);
-    }
+    in->c->driver->pause(in->c, on);
 }
 
 /* ---- one message to the store ------------------------------------------------------------------------ */

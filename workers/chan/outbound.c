@@ -25,6 +25,7 @@ struct delivery {
     size_t n, i;
     struct chan_part part; /* what the driver has */
     bool with_driver, begun;
+    bool beginning; /* BEGIN is under way: the store may count this part as started */
     struct msg_receipt receipt;
     struct loop_timer timer; /* waits for the bucket, or before a repeat */
 };
@@ -119,10 +120,10 @@ static void on_want_timer(void *ctx)
 
 /* ---- one part ---------------------------------------------------------------------------------------- */
 
-/* The next part waits for its token, or the delivery ends. */
+/* The next part waits for its token, or the delivery ends: for good, or here because we are draining. */
 static void next_part(struct delivery *d)
 {
-    if (d->i >= d->n) {
+    if (d->i >= d->n || d->out->c->draining) {
         finish(d);
         return;
     }
@@ -157,6 +158,7 @@ static void on_begin(void *ctx, int err, uint16_t type, const void *body)
     UNUSED(type);
     UNUSED(body);
     if (err == OK) {
+        d->beginning = false;
         d->begun = true;
         hand_to_driver(d);
     } else if (err_retryable(err) || err == ERR_TIMEOUT) {
@@ -170,6 +172,7 @@ static void on_begin(void *ctx, int err, uint16_t type, const void *body)
 static void send_begin(struct delivery *d)
 {
     struct msg_begin m = {.delivery_id = d->m.delivery_id, .part = d->i, .parts = d->n};
+    d->beginning = true;
     store_call(store_of(d->out), MSG_BEGIN, &m, WITHIN_MS, on_begin, d);
 }
 
@@ -353,7 +356,7 @@ static void on_deliver(void *ctx, uint16_t type, const void *body)
     struct outbound *out = (struct outbound *)ctx;
     const struct msg_deliver *m = (const struct msg_deliver *)body;
     UNUSED(type);
-    if (in_progress(out, m->delivery_id) || out->count >= IN_PROGRESS_MAX) {
+    if (in_progress(out, m->delivery_id) || out->count >= IN_PROGRESS_MAX || out->c->draining) {
         return; /* known already, or more than we asked for: the store repeats what is not settled */
     }
     struct delivery *d = delivery_new(out, m);
@@ -413,6 +416,16 @@ void outbound_free(struct outbound *out)
         delivery_free(CONTAINER_OF(e, struct delivery, link));
     }
     xfree(out);
+}
+
+void outbound_drain(struct outbound *out)
+{
+    LIST_EACH(e, &out->all) {
+        struct delivery *d = CONTAINER_OF(e, struct delivery, link);
+        if (!d->with_driver && !d->beginning && !d->begun && d->receipt.parts == 0) {
+            delivery_free(d);
+        }
+    }
 }
 
 bool outbound_idle(const struct outbound *out)
