@@ -22,11 +22,12 @@
 #define CLOSE_REASON_MAX 120 /* bytes, gateway-ws.md 2.1 */
 #define CLOSE_WAIT_MS 3000   /* for what is queued and the other side's close frame */
 #define SLOW_WAIT_MS 1000    /* 13.3 */
+#define SWALLOW_MS 5000      /* to read the rest of a message that is too large */
 
 static void on_deadline(void *ctx)
 {
     struct conn *c = ctx;
-    if (c->state == CONN_CLOSING) {
+    if (c->state == CONN_CLOSING || c->swallowing) {
         transport_kill(c->wsi);
     } else {
         conn_close(c, 1000, SV("")); /* 3.1: the handshake took too long */
@@ -104,6 +105,19 @@ void conn_message(struct conn *c, sv text)
 size_t conn_limit(const struct conn *c)
 {
     return c->state == CONN_READY ? CONN_MAX_AFTER_HELLO : CONN_MAX_BEFORE_HELLO;
+}
+
+void conn_too_large(struct conn *c, bool last)
+{
+    if (!c->swallowing) {
+        c->swallowing = true;
+        buf_free(&c->in);
+        loop_timer_start(&c->kill, SWALLOW_MS);
+    }
+    if (last) {
+        c->swallowing = false;
+        conn_close(c, 1009, SV(""));
+    }
 }
 
 void conn_send(struct conn *c, struct buf *msg)

@@ -45,6 +45,7 @@ struct conn {
     struct outq out;
     struct buf in;   /* pieces of a fragmented message */
     bool want_write;
+    bool swallowing; /* the rest of a message that is too large is read and dropped before the close */
 
     uint16_t close_code;
     char close_reason[124];
@@ -75,8 +76,13 @@ void conn_free(struct conn *c);
 
 /* One complete message came in. */
 void conn_message(struct conn *c, sv text);
-/* A message exceeds the limit of the present state: close 1009. */
+/* Largest message of the present state. */
 size_t conn_limit(const struct conn *c);
+/*
+ * The message that comes in exceeds it: close 1009. last: all of it has been read. The rest is read first:
+ * closing with bytes unread resets the connection, and the client would not learn why.
+ */
+void conn_too_large(struct conn *c, bool last);
 
 /* Queues one message (outq.h: out_begin); frees it when the connection is closing. Closes with 1008
  * "slow consumer" when the queue is over its limit. */

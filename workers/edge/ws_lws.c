@@ -112,9 +112,8 @@ int ws_on_receive(struct sock *s, void *in, size_t n)
     bool first = lws_is_first_fragment(s->wsi) != 0, last = lws_is_final_fragment(s->wsi) != 0;
     size_t limit = conn_limit(c);
     size_t coming = c->in.n + n + lws_remaining_packet_payload(s->wsi);
-    if (coming > limit) {
-        buf_free(&c->in);
-        conn_close(c, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, SV(""));
+    if (coming > limit || c->swallowing) {
+        conn_too_large(c, last && lws_remaining_packet_payload(s->wsi) == 0);
         return 0;
     }
     if (first && last) {
