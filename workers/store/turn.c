@@ -16,6 +16,8 @@
 #define STALL_US 100000
 #define SWEEP_MS 60000
 #define GROWS_MAX 8
+/* Memory of outgoing messages that is kept from turn to turn. */
+#define BODIES_KEPT (4u * 1024u * 1024u)
 
 /* ---- one request ---- */
 
@@ -270,4 +272,7 @@ void store_turn(struct store *s, const struct store_req *reqs, size_t n)
     }
     crash_point("store.before_reply");
     out_send_all(s);
+    if (s->bodies.cap > BODIES_KEPT) {
+        buf_free(&s->bodies); /* one turn with many transcripts must not be paid for ever */
+    }
 }

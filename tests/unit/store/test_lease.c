@@ -7,6 +7,7 @@
 #include "harness.h"
 
 #include "common/err.h"
+#include "workers/store/store_int.h"
 
 #define KEY "agent:main:main"
 
@@ -136,6 +137,21 @@ static void a_silent_agent_loses_its_runs_after_a_minute(void **state)
     assert_int_equal(hx_grant(h, "agent-1")->attempt, 2);
 }
 
+static void a_stall_of_the_store_is_not_held_against_agents(void **state)
+{
+    struct hx *h = *state;
+    hx_agent(h, "agent-1", 1);
+    (void)hx_send(h, KEY, "r1", "one");
+    hx_sleep(h, 59000);
+    peer_forgive(h->s, 10000); /* what a commit of ten seconds does */
+    hx_sleep(h, 10000);
+    hx_idle(h);
+    assert_sv(hx_run(h, "r1")->state, "running");
+    hx_sleep(h, 1001);
+    hx_idle(h);
+    assert_sv(hx_run(h, "r1")->state, "queued");
+}
+
 static void a_lost_grant_is_sent_again(void **state)
 {
     struct hx *h = *state;
@@ -250,6 +266,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_dead_agent_s_run_is_granted_again_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(three_lost_workers_end_the_run_and_tell_the_sender, setup, teardown),
         cmocka_unit_test_setup_teardown(a_silent_agent_loses_its_runs_after_a_minute, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stall_of_the_store_is_not_held_against_agents, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lost_grant_is_sent_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_restart_of_the_store_keeps_leases_of_the_living, setup, teardown),
         cmocka_unit_test_setup_teardown(a_restart_of_the_store_frees_leases_of_the_absent, setup, teardown),
