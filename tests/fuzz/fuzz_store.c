@@ -16,18 +16,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char dir[64];
 static struct store *s;
 
 static void on_out(void *ctx, const struct store_out *m)
 {
-    UNUSED(ctx);
+    (void)ctx;
     ASSERT(m->dst != NULL && m->type != MSG_NONE && m->body.n > 0);
 }
 
 static void start(void)
 {
-    char text[256];
+    char text[256], dir[64];
     struct conf none = {0};
     crypto_init();
     (void)snprintf(dir, sizeof(dir), "%s/tenaza-fuzz-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
