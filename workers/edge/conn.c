@@ -153,12 +153,6 @@ void conn_close(struct conn *c, uint16_t code, sv reason)
     transport_want_write(c->wsi);
 }
 
-void conn_kill(struct conn *c)
-{
-    conn_close(c, 1000, SV(""));
-    transport_kill(c->wsi);
-}
-
 void conn_ready(struct conn *c)
 {
     c->state = CONN_READY;

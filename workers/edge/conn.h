@@ -89,8 +89,6 @@ void conn_too_large(struct conn *c, bool last);
 void conn_send(struct conn *c, struct buf *msg);
 /* Ends the connection after what is queued; the first call wins. reason: cut to 120 bytes. */
 void conn_close(struct conn *c, uint16_t code, sv reason);
-/* Nothing more is wanted from this client and it does not deserve a close frame. */
-void conn_kill(struct conn *c);
 
 /* hello-ok has been queued: limits and counters change over. */
 void conn_ready(struct conn *c);

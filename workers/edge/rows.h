@@ -15,7 +15,7 @@
 enum row_extra { ROW_TITLE = 1, ROW_PREVIEW = 2 };
 
 void row_session(struct buf *b, const struct msg_session *s, int64_t now_ms, unsigned extra);
-/* What a session that does not exist looks like. leaf: id of the last transcript row, may be empty. */
+/* What a session that does not exist looks like. */
 void row_no_session(struct buf *b, sv key, const struct model_row *model, int64_t now_ms);
 /* max_chars: texts are cut to so many characters; 0: whole. */
 void row_entry(struct buf *b, const struct msg_entry *e, size_t max_chars);
