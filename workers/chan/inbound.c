@@ -14,8 +14,8 @@
 #define ITEMS_MAX 512
 #define ITEMS_HIGH 256
 #define ITEMS_LOW 64
-#define BYTES_MAX (8u * 1024u * 1024u)
-#define BYTES_HIGH (4u * 1024u * 1024u)
+#define BYTES_MAX ((size_t)8 * 1024 * 1024)
+#define BYTES_HIGH ((size_t)4 * 1024 * 1024)
 #define IN_FLIGHT_MAX 8
 
 /* Class A has somebody waiting for the answer; the others try for ever, in slices. */

@@ -14,7 +14,7 @@
 #define RETRY_MS 1000
 #define WANT_EVERY_MS 10000  /* OUT_WANT is repeated, so that a lost push is found */
 #define IN_PROGRESS_MAX 128  /* deliveries; the store sends at most the window */
-#define TEXT_MAX (1024u * 1024u)
+#define TEXT_MAX ((size_t)1024 * 1024)
 
 struct delivery {
     struct list link;

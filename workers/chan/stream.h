@@ -14,8 +14,8 @@
 #include "common/loop.h"
 #include "common/sv.h"
 
-#define STREAM_OUT_MAX (64u * 1024u) /* bytes that wait for the socket */
-#define STREAM_READ_MAX (64u * 1024u) /* bytes handed over per loop turn */
+#define STREAM_OUT_MAX ((size_t)64 * 1024) /* bytes that wait for the socket */
+#define STREAM_READ_MAX ((size_t)64 * 1024) /* bytes handed over per loop turn */
 
 struct stream;
 

@@ -63,7 +63,7 @@ static void add_str(struct buf *b, const char *key, sv value)
 
 static void accepted(struct pending *p, sv state, sv reply, sv error)
 {
-    struct buf b ATTR_CLEANUP(buf_free) = BUF_INIT(768u * 1024u);
+    struct buf b ATTR_CLEANUP(buf_free) = BUF_INIT((size_t)768 * 1024);
     buf_str(&b, "{\"ok\":true,\"eventId\":");
     buf_json_str(&b, sv_of(p->event_id));
     buf_str(&b, ",\"accepted\":\"durable\"");
@@ -403,7 +403,7 @@ static void send_part(struct chan *c, struct chan_part *p)
         chan_receipt(c, p, SENT_REJECTED, SV_NULL, "no callbackUrl is configured", 0);
         return;
     }
-    struct buf body ATTR_CLEANUP(buf_free) = BUF_INIT(8u * 1024u * 1024u);
+    struct buf body ATTR_CLEANUP(buf_free) = BUF_INIT((size_t)8 * 1024 * 1024);
     struct buf mac ATTR_CLEANUP(buf_free) = BUF_INIT(128);
     struct arena a = ARENA_INIT;
     callback_body(p, &body);

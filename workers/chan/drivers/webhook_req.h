@@ -16,7 +16,7 @@
 
 /* A signed request is good for this long in both directions (channels.md 2.20). */
 #define WEBHOOK_WINDOW_S 300
-#define WEBHOOK_TEXT_MAX (512u * 1024u) /* bytes, as INGEST.text */
+#define WEBHOOK_TEXT_MAX ((size_t)512 * 1024) /* bytes, as INGEST.text */
 
 struct webhook_auth {
     sv secret; /* empty: signatures are not accepted */
