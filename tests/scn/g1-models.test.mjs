@@ -53,6 +53,8 @@ for (const api of ["openai-completions", "anthropic-messages"]) {
                     assert.match(end.errorMessage, pattern);
                     assert.equal(end.errorMessage.trim().split("\n").length, 1);
                     assert.ok(!end.errorMessage.includes("test-key-123"));
+                    const last = (await c.history("agent:main:err")).messages.at(-1);
+                    assert.deepEqual([last.role, last.__openclaw.kind, textOf(last)], ["system", "error", end.errorMessage]);
                 });
             }
             await t.test("a stream that breaks off keeps what came and says so", async () => {

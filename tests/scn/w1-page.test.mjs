@@ -78,6 +78,9 @@ test("an error of the model server is a clear line in the chat", async () => {
     await page.waitForSelector('.message[data-kind="failed"]', { timeout: 15000 });
     assert.match(await page.locator('.message[data-kind="failed"] .body').last().textContent(), /fake/);
     await shot(page, "chat-error");
+    await page.reload();
+    await connected(page);
+    await page.locator("#log .system.bad", { hasText: "fake" }).last().waitFor();
     await page.context().close();
 });
 

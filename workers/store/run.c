@@ -136,6 +136,17 @@ static sv session_status(sv run_state)
     return SV("done");
 }
 
+/* Why there is no answer belongs into the transcript, so that whoever comes later sees it; agents skip such rows. */
+static void append_error(struct tx *tx, struct sess *s, const struct run *run)
+{
+    bool failed = sv_eqc(run->pub.state, "error") || sv_eqc(run->pub.state, "timeout");
+    if (failed && run->r.user_n != 0 && !sv_empty(run->pub.error) && sv_eq(s->pub.session_id, run->pub.session_id)) {
+        struct msg_entry e = {.role = SV("system"), .kind = SV("error"), .text = run->pub.error, .run_id = run->pub.run_id,
+                              .ts_ms = tx->now};
+        (void)tran_append(tx, s, &e);
+    }
+}
+
 void run_finish(struct tx *tx, struct sess *s, struct run *run, const struct run_end *end)
 {
     struct store *st = tx->s;
@@ -154,6 +165,7 @@ void run_finish(struct tx *tx, struct sess *s, struct run *run, const struct run
         st->state.failed++;
     }
     journal_done(tx, run);
+    append_error(tx, s, run);
     deliver_error(tx, run, end);
     run_put(tx, run);
     run_push(tx, run);

@@ -91,7 +91,8 @@ export function transcript(log, messages) {
     for (const m of messages) {
         if (m.role === "toolResult") continue;
         if (m.role === "system") {
-            nodes.push(el("p", { className: "system", textContent: textOf(m) }));
+            const failed = m.__openclaw?.kind === "error";
+            nodes.push(el("p", { className: failed ? "system bad" : "system", textContent: textOf(m) }));
             continue;
         }
         const text = textOf(m);
