@@ -10,9 +10,9 @@
 #include "workers/store/model.h"
 
 /* One violated invariant per line; nothing: all is well. Reads every row: a matter of seconds at most. */
-void check_all(struct tx *tx, struct buf *findings);
+void check_all(struct tx *tx, struct buf *out);
 /* Runs, sessions, journal (check.c) and outbox, clock (check_out.c). */
-void check_outbox(struct tx *tx, struct buf *findings);
-void check_clock(struct tx *tx, struct buf *findings);
+void check_outbox(struct tx *tx, struct buf *out);
+void check_clock(struct tx *tx, struct buf *out);
 
 #endif

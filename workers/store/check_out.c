@@ -7,6 +7,8 @@
 #include "workers/store/check.h"
 #include "workers/store/outbox.h"
 
+#define CHAT_PREFIX (2UL * KEY_HASH) /* account and chat */
+
 #define FINDING(...)                                                                               \
     do {                                                                                           \
         (void)buf_printf(out, __VA_ARGS__);                                                        \
@@ -19,7 +21,7 @@ static bool is_head(struct tx *tx, const struct msg_out_row *row)
     struct key c = outc_key(tx, row);
     sv k;
     sv v;
-    return tx_seek(tx, T_OUTC, sv_sub(key_sv(&c), 0, 2 * KEY_HASH), 2 * KEY_HASH, &k, &v) && sv_eq(k, key_sv(&c));
+    return tx_seek(tx, T_OUTC, sv_sub(key_sv(&c), 0, CHAT_PREFIX), CHAT_PREFIX, &k, &v) && sv_eq(k, key_sv(&c));
 }
 
 static void check_row(struct tx *tx, struct buf *out, const struct msg_out_row *row, uint64_t counts[3])

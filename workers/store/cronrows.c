@@ -71,7 +71,7 @@ int cron_put(struct tx *tx, struct client *from, const void *msg)
 }
 
 /* Room for jobs in one answer; texts are up to 64 KiB each. */
-#define LIST_BYTES (700u * 1024u)
+#define LIST_BYTES (700UL * 1024)
 
 int cron_list(struct tx *tx, struct client *from, const void *msg)
 {

@@ -7,7 +7,7 @@
 #include "workers/store/model.h"
 
 /* channels.md 1.4: 30 days, or a cap whichever comes first; the cap is far above a week of a busy gateway. */
-#define KEEP_MS (30 * 24 * 3600 * 1000LL)
+#define KEEP_MS (30LL * 24 * 3600 * 1000)
 #define KEEP_ROWS 1000000
 #define SWEEP_ROWS 500
 

@@ -9,7 +9,7 @@
 
 /* Rows of a GRANT: GRANT_FIELDS in messages.def. */
 #define GRANT_ROWS 1000
-#define GRANT_BYTES (512u * 1024u)
+#define GRANT_BYTES (512UL * 1024)
 #define HOLD_MAX 4096 /* leases handled in one go */
 
 static void push_grant(struct tx *tx, const struct sess *s, const struct run *run, const struct msg_ingest *in,

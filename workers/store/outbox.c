@@ -12,7 +12,7 @@
 #include "common/id.h"
 #include "common/log.h"
 
-#define TOMBSTONE_MS (24 * 3600 * 1000LL)
+#define TOMBSTONE_MS (24LL * 3600 * 1000)
 #define IN_FLIGHT_MAX 64 /* OUT_WANT.window */
 
 sv out_account_hash(struct tx *tx, sv channel, sv account)

@@ -13,7 +13,7 @@
 
 #define CODE_LEN 8
 #define CODE_ALPHABET "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-#define CODE_MS (3600 * 1000LL)
+#define CODE_MS (3600LL * 1000)
 #define PENDING_MAX 3 /* per account */
 #define WRONG_WINDOW_MS 60000
 

@@ -10,10 +10,10 @@
 #include "workers/store/model.h"
 
 #define HISTORY_ROWS 200
-#define HISTORY_BYTES (700u * 1024u)
+#define HISTORY_BYTES (700UL * 1024)
 #define PENDING_MAX 64
-#define PENDING_BYTES (128u * 1024u)
-#define LIST_BYTES (700u * 1024u)
+#define PENDING_BYTES (128UL * 1024)
+#define LIST_BYTES (700UL * 1024)
 
 /* ---- sessions ---- */
 

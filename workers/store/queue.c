@@ -8,7 +8,7 @@
 #include "workers/store/model.h"
 
 /* Largest text of a collected turn; what does not fit waits for the turn after it. */
-#define MERGE_MAX_BYTES (400u * 1024u)
+#define MERGE_MAX_BYTES (400UL * 1024)
 #define MERGE_MAX 64
 #define SUMMARY_MAX_BYTES 8000u
 

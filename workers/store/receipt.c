@@ -57,8 +57,8 @@ static int64_t retry_wait(uint64_t attempt, uint64_t asked_ms)
     wait = wait > RETRY_CAP_MS ? RETRY_CAP_MS : wait;
     id_random(&jitter, sizeof(jitter));
     wait += wait * (jitter % 101) / 1000;
-    if (asked_ms > 24 * 3600 * 1000ULL) {
-        asked_ms = 24 * 3600 * 1000ULL;
+    if (asked_ms > 24ULL * 3600 * 1000) {
+        asked_ms = 24ULL * 3600 * 1000;
     }
     return (int64_t)(asked_ms > wait ? asked_ms : wait);
 }

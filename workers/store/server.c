@@ -25,7 +25,7 @@
 /* Messages kept for peers whose pipe is full; above that they are dropped (and logged): requests are repeated,
  * and a peer that missed pushes asks again when it comes back. */
 #define BACKLOG_MAX 8192
-#define BACKLOG_BYTES (64u * 1024u * 1024u)
+#define BACKLOG_BYTES (64UL * 1024 * 1024)
 #define BACKLOG_MS 5
 #define BACKLOG_TRIES 6000 /* 30 s without one message getting through */
 

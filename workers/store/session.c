@@ -51,7 +51,7 @@ sv session_route_key(struct tx *tx, const struct msg_ingest *in)
     const struct store_conf *conf = &tx->s->conf;
     sv agent = part(tx, sv_empty(in->agent_id) ? SV("main") : in->agent_id);
     sv ch = part(tx, in->channel);
-    sv key = SV_NULL;
+    sv key;
     if (sv_eqc(in->chat_type, "direct")) {
         sv peer = part(tx, sv_empty(in->sender_id) ? in->chat_id : in->sender_id);
         switch (conf->dm_scope) {
@@ -64,6 +64,7 @@ sv session_route_key(struct tx *tx, const struct msg_ingest *in)
             key = arena_printf(tx->a, "agent:%.*s:%.*s:direct:%.*s", SV_ARG(agent), SV_ARG(ch), SV_ARG(peer));
             break;
         case DM_ACCOUNT_CHANNEL_PEER:
+        default:
             key = arena_printf(tx->a, "agent:%.*s:%.*s:%.*s:direct:%.*s", SV_ARG(agent), SV_ARG(ch),
                                SV_ARG(part(tx, in->account)), SV_ARG(peer));
             break;

@@ -12,8 +12,8 @@
 
 #define SCHEMA 1
 /* Output of one turn: 256 answers, most of them small; more is refused and asked for again. */
-#define BODIES_MAX (512u * 1024u * 1024u)
-#define SCRATCH_MAX (4u * 1024u * 1024u)
+#define BODIES_MAX (512UL * 1024 * 1024)
+#define SCRATCH_MAX (4UL * 1024 * 1024)
 
 static enum dm_scope dm_scope_of(const char *name)
 {

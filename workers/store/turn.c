@@ -17,7 +17,7 @@
 #define SWEEP_MS 60000
 #define GROWS_MAX 8
 /* Memory of outgoing messages that is kept from turn to turn. */
-#define BODIES_KEPT (4u * 1024u * 1024u)
+#define BODIES_KEPT (4UL * 1024 * 1024)
 
 /* ---- one request ---- */
 
@@ -76,6 +76,19 @@ static int call_nested(struct tx *tx, handler_fn *fn, struct client *from, const
     return rc == OK ? ERR_INTERNAL : rc;
 }
 
+static int call_reading(struct tx *tx, handler_fn *fn, struct client *from, const void *body)
+{
+    struct out_mark mark = out_mark(tx->s);
+    int rc = fn(tx, from, body);
+    if (rc == OK && tx->unfit) {
+        rc = ERR_INTERNAL;
+    }
+    if (rc != OK) {
+        out_undo(tx->s, mark);
+    }
+    return rc;
+}
+
 static void one_request(struct tx *tx, const struct store_req *r)
 {
     struct store *s = tx->s;
@@ -91,14 +104,12 @@ static void one_request(struct tx *tx, const struct store_req *r)
     tx->unfit = false;
     from->seen_ms = clock_mono_ms();
     out_begin(s, from->id, r->rid);
-    int rc = h != NULL ? decode(tx, r, &body) : refuse(tx, ERR_BAD, "type", "the store does not know this message");
-    if (rc == OK) {
-        struct out_mark mark = out_mark(s);
-        rc = h->writes ? call_nested(tx, h->fn, from, body) : h->fn(tx, from, body);
-        if (!h->writes && (rc != OK || tx->unfit)) {
-            out_undo(s, mark);
-            rc = rc == OK ? ERR_INTERNAL : rc;
-        }
+    int rc;
+    if (h == NULL) {
+        rc = refuse(tx, ERR_BAD, "type", "the store does not know this message");
+    } else {
+        rc = decode(tx, r, &body);
+        rc = rc != OK ? rc : h->writes ? call_nested(tx, h->fn, from, body) : call_reading(tx, h->fn, from, body);
     }
     if (rc != OK && tx->db_err == 0) {
         s->outs[s->answer_at].type = MSG_NONE;
