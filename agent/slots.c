@@ -131,6 +131,16 @@ static void publish_model(void *ctx)
     buf_free(&why);
 }
 
+/* Somebody came who does not know our model yet. */
+static void on_ask(void *ctx, uint16_t type, const void *body, bool gap)
+{
+    (void)body;
+    (void)gap;
+    if (type == MSG_ASK_STATE) {
+        publish_model(ctx);
+    }
+}
+
 /* Idle: what the next run would use, also the line of the start screen. */
 static void show_model(struct agent *ag)
 {
@@ -210,6 +220,7 @@ void agent_start(struct agent *ag)
     store_on_push(ag->store, MSG_ABORT_RUN, on_abort, ag);
     store_on_up(ag->store, want, ag);
     bus_serve(ag->bus, MSG_RUN_TEXT_GET, on_text_get, ag);
+    bus_subscribe(ag->bus, "ask", on_ask, ag);
     publish_model(ag);
     agent_status(ag);
 }

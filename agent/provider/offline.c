@@ -43,15 +43,15 @@ static const char how_en[] =
     "1. On this machine: install Ollama (https://ollama.com), then `ollama pull qwen3:8b`. I find it within a minute. "
     "LM Studio on port 1234 works the same way.\n"
     "2. With a key: stop, `export ANTHROPIC_API_KEY=...` or `export OPENAI_API_KEY=...`, start again. Calls cost money at the provider.\n"
-    "3. In the configuration: models.providers.NAME = { api = \"openai-completions\"; baseUrl = \"http://HOST:PORT/v1\"; "
-    "models = ( { id = \"MODEL\"; } ); }; and agents.defaults.model.primary = \"NAME/MODEL\";";
+    "3. In the configuration: `models.providers.NAME = { api = \"openai-completions\"; baseUrl = \"http://HOST:PORT/v1\"; "
+    "models = ( { id = \"MODEL\"; } ); };` and `agents.defaults.model.primary = \"NAME/MODEL\";`";
 static const char how_es[] =
     "Cómo darme un modelo:\n"
     "1. En esta máquina: instale Ollama (https://ollama.com) y luego `ollama pull qwen3:8b`. Lo encuentro en un minuto. "
     "LM Studio en el puerto 1234 sirve igual.\n"
     "2. Con una clave: pare, `export ANTHROPIC_API_KEY=...` o `export OPENAI_API_KEY=...`, y arranque de nuevo. Las llamadas cuestan dinero en el proveedor.\n"
-    "3. En la configuración: models.providers.NOMBRE = { api = \"openai-completions\"; baseUrl = \"http://SERVIDOR:PUERTO/v1\"; "
-    "models = ( { id = \"MODELO\"; } ); }; y agents.defaults.model.primary = \"NOMBRE/MODELO\";";
+    "3. En la configuración: `models.providers.NOMBRE = { api = \"openai-completions\"; baseUrl = \"http://SERVIDOR:PUERTO/v1\"; "
+    "models = ( { id = \"MODELO\"; } ); };` y `agents.defaults.model.primary = \"NOMBRE/MODELO\";`";
 
 static void say_hint(const struct offline_req *q, struct buf *dst)
 {
@@ -129,7 +129,7 @@ static void say_else(const struct offline_req *q, enum lang lang, struct buf *ds
 }
 
 static const struct topic topics[] = {
-    {{"/help", "help", "ayuda", "/ayuda", "commands", "comandos", NULL}, say_help},
+    {{"/help", "help", "ayuda", "/ayuda", "commands", "comandos", "what can you do", "qué puedes hacer", "que puedes hacer", NULL}, say_help},
     {{"/status", "status", "estado", "/estado", NULL}, say_status},
     {{"model", "models", "modelo", "modelos", "ollama", "lm studio", "api key", "openai", "anthropic", NULL}, say_model},
     {{"time", "date", "hora", "fecha", "clock", "what day", "qué día", "que dia", "today", NULL}, say_time},

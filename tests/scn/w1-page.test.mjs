@@ -28,6 +28,7 @@ const answer = (page, text) =>
 test("the link signs in, the token leaves the address, a message gets a streamed reply", async () => {
     const page = await open(b, chatUrl());
     await connected(page);
+    await page.locator("#model", { hasText: "fake/fake-1" }).waitFor({ timeout: 3000 });
     assert.equal(page.url().includes(g.token), false);
     assert.equal(await page.evaluate(() => document.activeElement.id), "input");
     await say(page, "SLOW 6 for the page");
@@ -169,6 +170,7 @@ test("the edge dies: the page says so, comes back by itself, and what was sent m
     await say(page, "sent in between");
     await answer(page, "echo: sent in between");
     await connected(page);
+    await page.locator("#model", { hasText: "fake/fake-1" }).waitFor({ timeout: 3000 });
     const n = await page.evaluate(() => [...document.querySelectorAll(".message.user .body")].filter((e) => e.textContent === "sent in between").length);
     assert.equal(n, 1);
     await page.context().close();

@@ -84,6 +84,16 @@ static void publish(struct chan *c)
     bus_publish(worker_bus(c->worker), "chan", MSG_CHAN_STATE, &m);
 }
 
+/* Somebody came who does not know us yet. */
+static void on_ask(void *ctx, uint16_t type, const void *body, bool gap)
+{
+    UNUSED(body);
+    UNUSED(gap);
+    if (type == MSG_ASK_STATE) {
+        publish(ctx);
+    }
+}
+
 static void on_beat(void *ctx)
 {
     struct chan *c = (struct chan *)ctx;
@@ -219,6 +229,7 @@ int chan_start(struct chan *c)
     c->in = inbound_new(c);
     c->out = outbound_new(c);
     bus_serve(worker_bus(c->worker), MSG_HTTP_IN, on_http, c);
+    bus_subscribe(worker_bus(c->worker), "ask", on_ask, c);
     c->started = true;
     rc = c->driver->start(c);
     if (rc != 0) {

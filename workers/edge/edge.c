@@ -142,6 +142,8 @@ static void connect_planes(struct edge *e)
     bus_subscribe(e->bus, "run", runs_on_event, e);
     bus_subscribe(e->bus, "chan", health_on_chan, e);
     bus_subscribe(e->bus, "model", health_on_model, e);
+    struct msg_ask_state ask = {0};
+    bus_publish(e->bus, "ask", MSG_ASK_STATE, &ask);
 }
 
 void edge_check_drained(struct edge *e)

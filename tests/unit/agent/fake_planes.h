@@ -33,6 +33,7 @@ struct fake {
     struct msg_model model; /* the last one published */
     store_push_fn *on_grant, *on_abort;
     void *push_ctx;
+    bus_topic_fn *on_ask;
     bus_serve_fn *on_text_get;
     uint16_t answer_type; /* of the last bus_reply */
     struct msg_run_text answer;

@@ -67,8 +67,12 @@ async function greeted() {
     await Promise.all([openSession(key, { keepScroll: true }), listSessions()]);
 }
 
+// Asked again while the gateway does not know yet, and after each answer, since a model may have been found.
+let modelTimer = null;
 async function showModel() {
+    clearTimeout(modelTimer);
     const r = await gateway.request("models.list").catch(() => null);
+    if (r && !r.models.length) modelTimer = setTimeout(showModel, 1000);
     const m = r?.models?.find((x) => x.current) ?? r?.models?.[0];
     const provider = m?.provider ?? "";
     $("model").hidden = !m;
@@ -217,6 +221,7 @@ function settle() {
     settleTimer = setTimeout(() => {
         if (![...runs.values()].some((r) => !r.ended && r.session === key)) openSession(key, { keepScroll: true });
         listSoon();
+        showModel();
     }, 250);
 }
 
