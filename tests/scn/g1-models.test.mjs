@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { FakeLlm, Gateway, freePort, until } from "./lib/gateway.mjs";
 import { Client, textOf } from "./lib/client.mjs";
 
-for (const api of ["openai-completions", "anthropic-messages"]) {
+for (const api of ["openai-completions", "anthropic-messages", "ollama"]) {
     let llm, g, c;
     test(`${api}`, async (t) => {
         llm = await FakeLlm.start({ key: "test-key-123" });
