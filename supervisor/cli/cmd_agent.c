@@ -14,6 +14,8 @@
 #include "common/id.h"
 #include "supervisor/cli/cli.h"
 
+/* A message that is not accepted by then is not: the store's reason is shown. */
+#define ACCEPT_MS 10000
 #define MESSAGE_MAX ((size_t)512 * 1024)
 #define EXIT_INTERRUPTED 130
 
@@ -170,7 +172,8 @@ int cmd_agent(struct cli *c)
     struct msg_ingest m = {.channel = SV("webchat"), .account = SV("cli"), .event_id = sv_of(t.run_id),
                            .run_id = sv_of(t.run_id), .session_key = sv_of(full), .text = message,
                            .sender_id = SV("cli"), .sender_name = SV("command line"), .agent_id = agent ? sv_of(agent) : SV_NULL};
-    store_call(t.s.store, MSG_INGEST, &m, 60000, on_accepted, &t);
+    bool hurry = c->timeout_ms > 0 && c->timeout_ms < ACCEPT_MS;
+    store_call(t.s.store, MSG_INGEST, &m, hurry ? c->timeout_ms * 9 / 10 : ACCEPT_MS, on_accepted, &t);
     loop_run(t.s.loop);
     ev_signal_stop(loop_ev(t.s.loop), &t.interrupt);
     session_close(&t.s);

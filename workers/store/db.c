@@ -17,6 +17,9 @@
 #include "common/err.h"
 #include "common/file.h"
 
+/* Less room than a turn with a long message needs counts as full. */
+#define FULL_BYTES (256u * 1024u)
+
 static const struct {
     const char *name;
     unsigned flags;
@@ -160,6 +163,18 @@ int db_begin(struct db *db, MDB_txn **txn)
     return rc;
 }
 
+bool db_has_room(const struct db *db)
+{
+    struct statfs fs;
+    return statfs(db->dir, &fs) != 0 || (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize >= FULL_BYTES;
+}
+
+/* LMDB says EIO for a write that was cut short, which is how a disk that fills up looks. */
+static int full_or_broken(const struct db *db, int rc)
+{
+    return rc == EIO && !db_has_room(db) ? ENOSPC : rc;
+}
+
 int db_commit(struct db *db, MDB_txn *txn)
 {
     if (db->fail_next != 0) {
@@ -168,7 +183,7 @@ int db_commit(struct db *db, MDB_txn *txn)
         mdb_txn_abort(txn);
         return rc;
     }
-    return mdb_txn_commit(txn);
+    return full_or_broken(db, mdb_txn_commit(txn));
 }
 
 void db_reader_check(struct db *db)

@@ -40,6 +40,8 @@ int db_grow(struct db *db) ATTR_NODISCARD;
 /* LMDB codes. A database that declared itself broken (a failed write of its head page) is opened anew. */
 int db_begin(struct db *db, MDB_txn **txn) ATTR_NODISCARD;
 int db_commit(struct db *db, MDB_txn *txn) ATTR_NODISCARD;
+/* False: the file system of the database is as good as full. */
+bool db_has_room(const struct db *db);
 /* Frees slots of dead readers; called at start and each minute. */
 void db_reader_check(struct db *db);
 /* Bytes of pages in use, and of the map. */

@@ -15,6 +15,7 @@
 /* A commit slower than this counts as a stall of ours: deadlines of the others move by it. */
 #define STALL_US 100000
 #define SWEEP_MS 60000
+#define RETRY_MS 1000 /* while writing fails */
 #define GROWS_MAX 8
 /* Memory of outgoing messages that is kept from turn to turn. */
 #define BODIES_KEPT (4UL * 1024 * 1024)
@@ -180,6 +181,7 @@ static int turn_once(struct store *s, const struct store_req *reqs, size_t n)
     arena_reset(&s->arena);
     s->outs_n = 0;
     s->bodies.n = 0;
+    tx.dirty = n == 0 && s->degraded[0] != '\0'; /* nobody asks: see whether writing works again */
     int rc = db_begin(&s->db, &tx.txn);
     if (rc != 0) {
         return rc;
@@ -218,7 +220,7 @@ static void answer_busy(struct store *s, const struct store_req *reqs, size_t n)
             out_fail(&tx, ERR_BUSY);
         }
     }
-    s->next_due = clock_real_ms() + 1000; /* try again by ourselves */
+    s->next_due = clock_real_ms() + RETRY_MS; /* try again by ourselves */
 }
 
 static void set_degraded(struct store *s, int rc)
@@ -264,6 +266,7 @@ void store_turn(struct store *s, const struct store_req *reqs, size_t n)
     for (size_t i = 0; i < n; i++) {
         (void)client_get(s, reqs[i].name, reqs[i].inc);
     }
+    uint64_t commits = s->commits;
     int rc = turn_with_room(s, reqs, n);
     if (rc == MDB_TXN_FULL && n > 1) {
         store_turn(s, reqs, n / 2);
@@ -275,10 +278,14 @@ void store_turn(struct store *s, const struct store_req *reqs, size_t n)
         answer_busy(s, reqs, n);
     } else {
         s->news_n = 0;
-        s->io_errors = 0;
-        if (s->degraded[0] != '\0') {
-            s->degraded[0] = '\0';
-            log_info("the store can write again");
+        if (s->commits != commits && db_has_room(&s->db)) { /* reads prove nothing, one short write not much */
+            s->io_errors = 0;
+            if (s->degraded[0] != '\0') {
+                s->degraded[0] = '\0';
+                log_info("the store can write again");
+            }
+        } else if (s->degraded[0] != '\0') {
+            s->next_due = min_due(s->next_due, clock_real_ms() + RETRY_MS);
         }
     }
     crash_point("store.before_reply");
