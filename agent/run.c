@@ -235,6 +235,7 @@ static void on_finished(void *ctx, int err, uint16_t type, const void *body)
     struct run *r = ctx;
     (void)type;
     if (err == OK || err == ERR_FENCED || err == ERR_GONE) {
+        crash_point("agent.after_finish");
         run_forget(r);
         return;
     }
@@ -256,6 +257,7 @@ static void on_finished(void *ctx, int err, uint16_t type, const void *body)
 static void send_finish(struct run *r)
 {
     r->fin.event_seq = r->out.seq;
+    crash_point("agent.before_finish");
     store_call(r->agent->store, MSG_FINISH, &r->fin, FINISH_WITHIN_MS, on_finished, r);
 }
 

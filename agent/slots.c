@@ -221,6 +221,7 @@ void agent_start(struct agent *ag)
     store_on_up(ag->store, want, ag);
     bus_serve(ag->bus, MSG_RUN_TEXT_GET, on_text_get, ag);
     bus_subscribe(ag->bus, "ask", on_ask, ag);
+    bus_on_up(ag->bus, publish_model, ag);
     publish_model(ag);
     agent_status(ag);
 }

@@ -18,6 +18,7 @@ static void on_stored(void *ctx, int err, uint16_t type, const void *body)
     struct run *r = ctx;
     (void)type;
     if (err == OK) {
+        crash_point("agent.after_step");
         r->step++;
         r->step_next(r);
         return;
@@ -50,6 +51,7 @@ static void step_send(struct run *r)
         .rows_n = r->rows_n - r->step_from,
     };
     r->state = RUN_STORING;
+    crash_point("agent.before_step");
     store_call(r->agent->store, MSG_STEP, &m, STEP_WITHIN_MS, on_stored, r);
 }
 

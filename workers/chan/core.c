@@ -94,6 +94,11 @@ static void on_ask(void *ctx, uint16_t type, const void *body, bool gap)
     }
 }
 
+static void on_bus_up(void *ctx)
+{
+    publish(ctx);
+}
+
 static void on_beat(void *ctx)
 {
     struct chan *c = (struct chan *)ctx;
@@ -230,6 +235,7 @@ int chan_start(struct chan *c)
     c->out = outbound_new(c);
     bus_serve(worker_bus(c->worker), MSG_HTTP_IN, on_http, c);
     bus_subscribe(worker_bus(c->worker), "ask", on_ask, c);
+    bus_on_up(worker_bus(c->worker), on_bus_up, c);
     c->started = true;
     rc = c->driver->start(c);
     if (rc != 0) {

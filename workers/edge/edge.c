@@ -134,6 +134,13 @@ static void on_store_up(void *ctx)
     runs_recheck(e, true);
 }
 
+static void on_bus_up(void *ctx)
+{
+    struct edge *e = ctx;
+    struct msg_ask_state ask = {0};
+    bus_publish(e->bus, "ask", MSG_ASK_STATE, &ask);
+}
+
 static void connect_planes(struct edge *e)
 {
     store_on_push(e->store, MSG_RUN, runs_on_push, e);
@@ -142,8 +149,7 @@ static void connect_planes(struct edge *e)
     bus_subscribe(e->bus, "run", runs_on_event, e);
     bus_subscribe(e->bus, "chan", health_on_chan, e);
     bus_subscribe(e->bus, "model", health_on_model, e);
-    struct msg_ask_state ask = {0};
-    bus_publish(e->bus, "ask", MSG_ASK_STATE, &ask);
+    bus_on_up(e->bus, on_bus_up, e);
 }
 
 void edge_check_drained(struct edge *e)

@@ -59,6 +59,8 @@ struct plane_bus {
     } served[MAX_SERVED];
     size_t served_n;
     bool met;
+    void (*on_up)(void *ctx);
+    void *on_up_ctx;
     struct buf body;
     struct arena arena;
 };
@@ -146,6 +148,18 @@ static void on_up(void *ctx, bool restarted)
             p->topics[i].gap = p->topics[i].gap || restarted;
             send_subscribe(p, &p->topics[i]);
         }
+    }
+    if (p->on_up) {
+        p->on_up(p->on_up_ctx);
+    }
+}
+
+void bus_on_up(struct plane_bus *p, void (*fn)(void *ctx), void *ctx)
+{
+    p->on_up = fn;
+    p->on_up_ctx = ctx;
+    if (p->met && fn) {
+        fn(ctx);
     }
 }
 

@@ -39,6 +39,9 @@ void bus_serve(struct plane_bus *p, uint16_t type, bus_serve_fn *fn, void *ctx);
 void bus_reply(struct plane_bus *p, const struct bus_peer *to, uint16_t type, const void *body);
 /* The bus knows us and has answered lately. */
 bool bus_is_up(const struct plane_bus *p);
+/* Called at the first contact and after each restart of the bus, when the subscriptions stand: what is published
+ * before that may reach nobody. One function; at once when the bus is up already. */
+void bus_on_up(struct plane_bus *p, void (*fn)(void *ctx), void *ctx);
 /* As store_ask. */
 void bus_ask(struct plane_bus *p);
 

@@ -125,6 +125,12 @@ void bus_subscribe(struct plane_bus *p, const char *topic, bus_topic_fn *fn, voi
     fake.on_ask = fn;
 }
 
+void bus_on_up(struct plane_bus *p, void (*fn)(void *ctx), void *ctx)
+{
+    (void)p;
+    fn(ctx);
+}
+
 void bus_serve(struct plane_bus *p, uint16_t type, bus_serve_fn *fn, void *ctx)
 {
     (void)p;
