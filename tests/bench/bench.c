@@ -32,14 +32,17 @@ static int usage(void)
     return EXIT_USAGE;
 }
 
-static const struct part *find(const char *name)
+static bool run_part(const char *name, const char *build, bool dry)
 {
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         if (strcmp(parts[i].name, name) == 0) {
-            return &parts[i];
+            if (!dry) {
+                parts[i].run(build);
+            }
+            return true;
         }
     }
-    return NULL;
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -48,7 +51,7 @@ int main(int argc, char **argv)
         return usage();
     }
     for (int i = 2; i < argc; i++) {
-        if (find(argv[i]) == NULL) {
+        if (!run_part(argv[i], argv[1], true)) {
             fprintf(stderr, "bench: no part %s\n", argv[i]);
             return usage();
         }
@@ -56,7 +59,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     printf("| what | figure | rate |\n|---|---|---|\n");
     for (int i = 2; i < argc; i++) {
-        find(argv[i])->run(argv[1]);
+        (void)run_part(argv[i], argv[1], false);
     }
     for (size_t i = 0; argc == 2 && i < ARRAY_LEN(parts); i++) {
         if (parts[i].by_default) {

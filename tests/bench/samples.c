@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "common/err.h"
+#include "common/buf.h"
 #include "tests/bench/bench.h"
 
 void sample(struct samples *s, long us)
