@@ -7,7 +7,7 @@
  * One run: GRANT -> prepare -> { model -> STEP intent -> tools -> STEP results } -> FINISH.
  *   run.c   creation, end, timeouts         turn.c  one model call, retries, fallbacks
  *   step.c  what is stored and when, resume calls.c the tool calls of one turn
- *   slots.c GRANT, WANT, ABORT_RUN, drain
+ *   slots.c GRANT, WANT, ABORT_RUN, drain   caller.c tools that the caller brings along
  */
 #ifndef TENAZA_AGENT_AGENT_H
 #define TENAZA_AGENT_AGENT_H
@@ -24,6 +24,7 @@
 #define AGENT_RUNS_MAX 64        /* GRANTs beyond the slots that may cross a smaller WANT (WANT.held) */
 #define RUN_MODEL_CALLS_MAX 24   /* the last one gets no tools, so that it answers */
 #define RUN_SAME_FAILURES_MAX 3  /* the same call failing with the same arguments */
+#define RUN_TOOLS_MAX 192        /* offered in one call: ours and up to 128 of the caller's */
 #define RUN_TIMEOUT_MS 600000    /* agent-runtime.md 7.5, without configuration */
 
 struct agent {
@@ -52,6 +53,15 @@ enum run_state {
     RUN_TOOLS,
     RUN_FINISHING, /* FINISH is under way */
     RUN_DEAD,      /* forgotten; freed at the end of the turn of the loop */
+};
+
+/* What whoever started the run wants of it (GRANT.opts); zero: nothing. */
+struct caller {
+    const char *choice; /* "", auto, none, required, tool:<name>; NULL: as "" */
+    sv sampling;        /* JSON object, or empty */
+    uint64_t max_tokens;
+    struct chat_tool *tools;
+    size_t tools_n;
 };
 
 struct run {
@@ -83,6 +93,9 @@ struct run {
     size_t next_call;
     size_t results_from;        /* first row of the results that this agent adds */
     uint64_t bad_call;          /* hash of the last failing call */
+    struct caller caller;
+    struct msg_tool_call *handed; /* calls of this turn that the caller has to make */
+    size_t handed_n;
 
     struct msg_finish fin;      /* strings in the run's memory */
     struct msg_entry fin_row;
@@ -97,6 +110,7 @@ struct run {
     bool item_stored;           /* the text of the current message stands in a step already */
     bool resumed;               /* the calls of turn_row were taken over from an earlier attempt */
     bool in_calls;              /* calls_run is on the stack */
+    bool caller_asked_again;    /* a call of a caller's tool is due and was asked for a second time */
     bool fin_small;             /* second try of a FINISH that was refused as malformed */
 };
 
@@ -128,6 +142,16 @@ void turn_cancel(struct run *r);
 /* ---- calls.c */
 void calls_run(struct run *r, size_t row, bool resumed); /* calls of rows[row] that have no result yet */
 void calls_cancel(struct run *r);
+
+/* ---- caller.c */
+void caller_init(struct run *r, const struct msg_grant *g);
+bool caller_has(const struct run *r, sv name);
+bool caller_forces(const struct run *r);
+/* Every tool of a call: ours and the caller's. chars: adds what they take. */
+size_t caller_list_tools(const struct run *r, struct chat_tool *dst, size_t cap, size_t *chars);
+void caller_prompt(const struct run *r, struct buf *dst);
+void caller_hand_out(struct run *r, const struct msg_tool_call *c);
+bool caller_insists(struct run *r);
 
 /* ---- step.c */
 /* Stores rows[from..] as the next step; then calls next(r) unless the run has ended meanwhile. */

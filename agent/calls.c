@@ -122,6 +122,11 @@ static void start_call(struct run *r)
         r->next_call++;
         return;
     }
+    if (caller_has(r, c->name)) {
+        caller_hand_out(r, c);
+        r->next_call++;
+        return;
+    }
     say_start(r, c);
     const struct tool *t = tool_find(c->name);
     if (!t) {
@@ -147,6 +152,10 @@ static void start_call(struct run *r)
 
 static void after_results(struct run *r)
 {
+    if (r->handed_n > 0) {
+        run_finish(r, "ok", "", SV_NULL, "tool_calls"); /* with what was handed out */
+        return;
+    }
     if (r->bad_times < RUN_SAME_FAILURES_MAX) {
         turn_start(r);
         return;
@@ -170,7 +179,12 @@ static void go_on(struct run *r)
         start_call(r);
     }
     r->in_calls = false;
-    if (r->state == RUN_TOOLS && !r->tool_active) {
+    if (r->state != RUN_TOOLS || r->tool_active) {
+        return;
+    }
+    if (r->rows_n == r->results_from) {
+        after_results(r); /* all calls are the caller's */
+    } else {
         step_store(r, r->results_from, after_results);
     }
 }
@@ -182,6 +196,7 @@ void calls_run(struct run *r, size_t row, bool resumed)
     r->next_call = 0;
     r->results_from = r->rows_n;
     r->resumed = resumed;
+    r->handed_n = 0;
     go_on(r);
 }
 

@@ -75,6 +75,7 @@ static const char *style_of(sv channel)
         {"irc", "Your answer is read on IRC: plain text, no markdown, few and short lines."},
         {"webhook", "Your answer is read by a program or a simple client: plain text, short."},
         {"webchat", "Your answer is shown in a chat page that renders markdown; use it with restraint."},
+        {"http", "Your answer is read by a program that asked over HTTP: only the answer, in the form it asked for."},
         {"cron", "This run was started by a timer; write what the receiver needs, nothing else."},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -105,6 +105,7 @@ struct run *run_new(struct agent *ag, const struct msg_grant *g)
     struct run *r = xcalloc(1, sizeof *r);
     r->agent = ag;
     copy_grant(r, g);
+    caller_init(r, g);
     r->step = g->step;
     r->started_ms = g->started_ms > 0 ? g->started_ms : clock_real_ms();
     stream_init(&r->out, ag->loop, ag->bus);
@@ -313,6 +314,8 @@ void run_finish(struct run *r, const char *status, const char *kind, sv text, co
         .stop = arena_sv(&r->mem, sv_of(stop)),
         .in_tokens = r->in_tokens,
         .out_tokens = r->out_tokens,
+        .calls = ok ? r->handed : NULL,
+        .calls_n = ok ? r->handed_n : 0,
     };
     /* Whoever says stop wants no more words; what was said stays in the transcript. */
     r->fin.reply = aborted ? SV_NULL : sv_trim(stream_all(&r->out));

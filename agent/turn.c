@@ -18,17 +18,6 @@
 
 /* ---- request --------------------------------------------------------------------------------------- */
 
-static size_t list_tools(struct chat_tool *dst, size_t cap, size_t *chars)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < tool_count() && n < cap; i++) {
-        const struct tool *t = tool_at(i);
-        dst[n++] = (struct chat_tool){t->name, t->description, t->schema};
-        *chars += strlen(t->name) + strlen(t->description) + strlen(t->schema) + 60;
-    }
-    return n;
-}
-
 static struct prompt_facts facts_of(const struct run *r)
 {
     char path[160];
@@ -43,7 +32,7 @@ static struct prompt_facts facts_of(const struct run *r)
         .model = r->choice.model,
         .zone = r->agent->zone,
         .now_ms = clock_real_ms(),
-        .tools = !r->no_tools,
+        .tools = !r->no_tools && !caller_forces(r),
     };
     (void)snprintf(path, sizeof path, "agents.entries.%.*s.name", SV_ARG(r->g.agent_id));
     f.name = conf_str(c, path, NULL);
@@ -82,11 +71,16 @@ static void call_model(struct run *r)
     struct arena mem = ARENA_INIT;
     struct buf stable = BUF_INIT(PROMPT_MAX), vol = BUF_INIT(PROMPT_MAX);
     struct prompt_facts f = facts_of(r);
-    struct chat_tool tools[32];
+    struct chat_tool tools[RUN_TOOLS_MAX];
     size_t tool_chars = 0;
-    size_t tools_n = r->no_tools ? 0 : list_tools(tools, ARRAY_LEN(tools), &tool_chars);
+    size_t tools_n = r->no_tools ? 0 : caller_list_tools(r, tools, ARRAY_LEN(tools), &tool_chars);
+    uint64_t max_tokens = r->choice.max_tokens;
+    if (r->caller.max_tokens > 0 && (max_tokens == 0 || r->caller.max_tokens < max_tokens)) {
+        max_tokens = r->caller.max_tokens;
+    }
     prompt_stable(&f, &stable);
     prompt_volatile(&f, &vol);
+    caller_prompt(r, &vol);
     struct context_req cq = {
         .rows = r->rows,
         .rows_n = r->rows_n,
@@ -96,7 +90,7 @@ static void call_model(struct run *r)
         .zone = r->agent->zone,
         .window = r->choice.window,
         .fixed_chars = stable.n + vol.n + tool_chars,
-        .max_tokens = r->choice.max_tokens,
+        .max_tokens = max_tokens,
     };
     struct context c;
     context_build(&cq, &mem, &c);
@@ -111,7 +105,9 @@ static void call_model(struct run *r)
             .msgs_n = c.n,
             .tools = tools,
             .tools_n = tools_n,
-            .max_tokens = r->choice.max_tokens,
+            .tool_choice = caller_forces(r) ? r->caller.choice : "",
+            .sampling = r->caller.sampling,
+            .max_tokens = max_tokens,
             .official_openai = sv_find(sv_of(r->choice.provider->base_url), SV("api.openai.com")) >= 0,
         };
         struct call_target t = models_target(&r->choice);
@@ -313,6 +309,9 @@ static void answered(struct run *r, const struct reply *reply, bool silent)
 {
     struct prompt_facts f = {.lane = r->g.lane};
     bool empty = stream_item_text(&r->out).n == 0;
+    if (!r->no_tools && caller_insists(r)) {
+        return;
+    }
     if (silent && prompt_may_be_silent(&f)) {
         run_finish(r, "ok", "", SV_NULL, "stop");
         return;

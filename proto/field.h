@@ -12,7 +12,7 @@
  * F(kind, member, key, max, need, doc)   kinds: STR BIN JSON U64 I64 BOOL
  *   max: bytes for STR, BIN, JSON; greatest value for U64 (0 = no limit); ignored otherwise.
  *   REQ: must be present. OPT: absent decodes as zero / SV_NULL, and zero / empty is not encoded.
- * L(member, key, sub, max, doc)          list of the message `sub` (its row stands above), at most max.
+ * L(member, key, sub, max, doc)          list of the message `sub`, at most max; no message contains itself.
  */
 #ifndef TENAZA_PROTO_FIELD_H
 #define TENAZA_PROTO_FIELD_H

@@ -126,6 +126,34 @@ static void put_messages(struct buf *b, const struct chat_req *q)
     buf_ch(b, ']');
 }
 
+/* OpenAI's names into this API's; its temperature ends at 1. */
+static void put_sampling(struct buf *b, const struct chat_req *q)
+{
+    ATTR_CLEANUP(json_free) json_t *v = q->sampling.n > 0 ? json_parse(q->sampling, NULL, 0) : NULL;
+    const json_t *temperature = json_object_get(v, "temperature"), *top_p = json_object_get(v, "top_p");
+    const json_t *stop = json_object_get(v, "stop");
+    if (json_is_number(temperature)) {
+        double t = json_number_value(temperature);
+        buf_printf(b, ",\"temperature\":%.3f", t > 1.0 ? 1.0 : t);
+    }
+    if (json_is_number(top_p)) {
+        buf_printf(b, ",\"top_p\":%.3f", json_number_value(top_p));
+    }
+    if (json_is_string(stop) || json_is_array(stop)) {
+        buf_str(b, json_is_string(stop) ? ",\"stop_sequences\":[" : ",\"stop_sequences\":");
+        json_print(b, stop);
+        buf_str(b, json_is_string(stop) ? "]" : "");
+    }
+    sv choice = sv_of(q->tool_choice);
+    if (sv_starts(choice, SV("tool:"))) {
+        buf_str(b, ",\"tool_choice\":{\"type\":\"tool\",\"name\":");
+        buf_json_str(b, sv_sub(choice, 5, choice.n));
+        buf_ch(b, '}');
+    } else if (sv_eqc(choice, "required")) {
+        buf_str(b, ",\"tool_choice\":{\"type\":\"any\"}");
+    }
+}
+
 static bool anthropic_body(const struct chat_req *q, struct buf *dst)
 {
     buf_str(dst, "{\"model\":");
@@ -133,6 +161,7 @@ static bool anthropic_body(const struct chat_req *q, struct buf *dst)
     buf_printf(dst, ",\"max_tokens\":%llu,\"stream\":true",
                (unsigned long long)(q->max_tokens ? q->max_tokens : MAX_TOKENS_DEFAULT));
     put_system(dst, q);
+    put_sampling(dst, q);
     put_tools(dst, q);
     put_messages(dst, q);
     buf_ch(dst, '}');

@@ -76,7 +76,29 @@ static void put_tools(struct buf *b, const struct chat_req *q)
         buf_json_str(b, sv_of(q->tools[i].description));
         buf_printf(b, ",\"parameters\":%s}}", q->tools[i].schema);
     }
-    buf_str(b, "],\"tool_choice\":\"auto\"");
+    sv choice = sv_of(q->tool_choice);
+    if (sv_starts(choice, SV("tool:"))) {
+        buf_str(b, "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":");
+        buf_json_str(b, sv_sub(choice, 5, choice.n));
+        buf_str(b, "}}");
+    } else {
+        buf_printf(b, "],\"tool_choice\":\"%s\"", choice.n > 0 ? q->tool_choice : "auto");
+    }
+}
+
+/* Checked where the request came in; what a server does not know it ignores or refuses in its own words. */
+static void put_sampling(struct buf *b, const struct chat_req *q)
+{
+    static const char *const names[] = {"temperature", "top_p", "frequency_penalty", "presence_penalty", "seed",
+                                        "stop", "response_format", "reasoning_effort"};
+    ATTR_CLEANUP(json_free) json_t *v = q->sampling.n > 0 ? json_parse(q->sampling, NULL, 0) : NULL;
+    for (size_t i = 0; v && i < sizeof names / sizeof names[0]; i++) {
+        const json_t *m = json_object_get(v, names[i]);
+        if (m) {
+            buf_printf(b, ",\"%s\":", names[i]);
+            json_print(b, m);
+        }
+    }
 }
 
 static bool openai_body(const struct chat_req *q, struct buf *dst)
@@ -88,6 +110,7 @@ static bool openai_body(const struct chat_req *q, struct buf *dst)
         buf_printf(dst, ",\"%s\":%llu", q->official_openai ? "max_completion_tokens" : "max_tokens",
                    (unsigned long long)q->max_tokens);
     }
+    put_sampling(dst, q);
     put_tools(dst, q);
     buf_str(dst, ",\"messages\":[");
     if (q->system_stable.n + q->system_volatile.n > 0) {

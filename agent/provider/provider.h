@@ -43,6 +43,8 @@ struct chat_req {
     size_t msgs_n;
     const struct chat_tool *tools;
     size_t tools_n;
+    const char *tool_choice; /* "" or NULL: the model decides; required; tool:<name> */
+    sv sampling;           /* JSON object of OpenAI's request members, or empty; a dialect takes what it knows */
     uint64_t max_tokens;   /* 0: the server's default */
     bool official_openai;  /* api.openai.com: field names that other servers do not know */
     sv last_user;          /* raw text of the newest user message (offline responder) */

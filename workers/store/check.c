@@ -159,8 +159,8 @@ static void check_one_session(struct tx *tx, struct buf *out, sv hash, const str
     k.n = 0;
     key_u64(&k, ~(uint64_t)pub->updated_ms);
     key_add(&k, hash);
-    if (!tx_get(tx, T_SESSU, key_sv(&k), &val)) {
-        FINDING("session %.*s is missing in the list by time", SV_ARG(pub->key));
+    if (tx_get(tx, T_SESSU, key_sv(&k), &val) != (r->keep_ms == 0)) {
+        FINDING("session %.*s is %s the list by time", SV_ARG(pub->key), r->keep_ms ? "wrongly in" : "missing in");
     }
 }
 
@@ -169,19 +169,21 @@ static void check_sessions(struct tx *tx, struct buf *out)
     struct scan sc;
     sv k;
     sv v;
+    uint64_t listed = 0;
     scan_open(&sc, tx, T_SESS, SV(""), 0, false);
     while (scan_next(&sc, &k, &v)) {
         struct msg_r_session r;
         if (!rec_decode(tx, v, MSG_R_SESSION, &r) || r.pub_n != 1) {
             FINDING("a session row cannot be read");
         } else {
+            listed += r.keep_ms == 0;
             check_one_session(tx, out, k, &r);
         }
     }
     scan_close(&sc);
-    if (tx_count(tx, T_SESS) != tx->s->state.sessions || tx_count(tx, T_SESSU) != tx->s->state.sessions) {
-        FINDING("counters say %llu sessions, the tables have %zu and %zu",
-                (unsigned long long)tx->s->state.sessions, tx_count(tx, T_SESS), tx_count(tx, T_SESSU));
+    if (listed != tx->s->state.sessions || tx_count(tx, T_SESSU) != tx->s->state.sessions) {
+        FINDING("counters say %llu sessions, the tables have %llu and %zu",
+                (unsigned long long)tx->s->state.sessions, (unsigned long long)listed, tx_count(tx, T_SESSU));
     }
 }
 

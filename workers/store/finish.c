@@ -100,6 +100,8 @@ int finish_run(struct tx *tx, struct client *from, const void *msg)
     run.pub.in_tokens = m->in_tokens;
     run.pub.out_tokens = m->out_tokens;
     run.pub.event_seq = m->event_seq;
+    run.pub.calls = m->calls;
+    run.pub.calls_n = m->calls_n;
     s.pub.in_tokens += m->in_tokens;
     s.pub.out_tokens += m->out_tokens;
     deliver_answer(tx, &run, m);

@@ -18,8 +18,20 @@ static bool one_of(sv value, const char *const *names)
     return false;
 }
 
+static bool roles_fit(const struct msg_entry *rows, size_t n, const char *const *roles)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!one_of(rows[i].role, roles) || (sv_eqc(rows[i].role, "toolResult") && sv_empty(rows[i].tool_call_id))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int validate(struct tx *tx, const struct msg_ingest *in)
 {
+    static const char *const talk[] = {"user", "assistant", "toolResult", NULL};
+    static const char *const results[] = {"toolResult", NULL};
     static const char *const types[] = {"", "direct", "group", "channel", "thread", NULL};
     static const char *const lanes[] = {"", "main", "cron", NULL};
     static const char *const modes[] = {"", "collect", "followup", "steer", "interrupt", "steer-backlog", NULL};
@@ -57,6 +69,12 @@ static int validate(struct tx *tx, const struct msg_ingest *in)
     }
     if (sv_eqc(in->access, "pair") && sv_empty(in->sender_id)) {
         return refuse(tx, ERR_BAD, "sender_id", "pairing needs the sender's id");
+    }
+    if (!roles_fit(in->prior, in->prior_n, talk)) {
+        return refuse(tx, ERR_BAD, "prior", "rows before the input are of user, assistant or toolResult");
+    }
+    if (!roles_fit(in->results, in->results_n, results)) {
+        return refuse(tx, ERR_BAD, "results", "results are toolResult rows with the id of their call");
     }
     return OK;
 }
@@ -233,6 +251,9 @@ static int start_run(struct tx *tx, struct msg_ingest *in, sv key, struct msg_r_
     run.r.lane = sv_eqc(in->lane, "cron") ? SV("cron") : SV("main");
     run.r.mode = mode_of(st, in->queue_mode);
     run.r.timeout_ms = in->timeout_ms ? in->timeout_ms : st->conf.timeout_ms;
+    if (!s.exists) {
+        s.r.keep_ms = in->keep_ms;
+    }
     set_route(&run, &s, in);
     j->state = SV("pending");
     j->run_id = run.pub.run_id;
@@ -280,7 +301,7 @@ int ingest(struct tx *tx, struct client *from, const void *msg)
         return refuse(tx, ERR_BAD, "session_key", "the full session key is longer than 512 bytes");
     }
     const sv id_parts[] = {in.channel, in.account, in.event_id};
-    const sv content[] = {key, in.chat_id, in.thread_id, in.sender_id, in.command, in.text};
+    const sv content[] = {key, in.chat_id, in.thread_id, in.sender_id, in.command, in.text, in.digest};
     struct msg_r_journal j = {.idem = tx_hash(tx, id_parts, ARRAY_LEN(id_parts)),
                               .hash = tx_hash(tx, content, ARRAY_LEN(content)),
                               .at_ms = tx->now};

@@ -32,15 +32,36 @@ static void push_grant(struct tx *tx, const struct sess *s, const struct run *ru
         .started_ms = run->pub.started_ms,
         .step = run->pub.step,
         .abort = aborting,
+        .opts = in->opts,
+        .opts_n = in->opts_n,
     };
     const sv *rows;
     size_t n = tran_tail(tx, run->pub.session_id, 0, GRANT_ROWS, GRANT_BYTES, &rows, &g.trimmed);
     push_spliced(tx, to, MSG_GRANT, &g, "rows", rows, n);
 }
 
+/* What a program says was said before (only where nothing stands yet), and the results of calls it made itself. */
+static void append_given(struct tx *tx, struct sess *s, struct run *run, const struct msg_ingest *in)
+{
+    for (size_t i = 0; i < in->prior_n && (i > 0 || s->pub.entries == 0); i++) {
+        struct msg_entry e = in->prior[i];
+        e.run_id = SV_NULL;
+        (void)tran_append(tx, s, &e);
+    }
+    for (size_t i = 0; i < in->results_n; i++) {
+        struct msg_entry e = in->results[i];
+        e.run_id = run->pub.run_id;
+        run->r.user_n = tran_append(tx, s, &e);
+    }
+}
+
 /* The input enters the transcript when its run starts, once, whatever the number of attempts. */
 static void append_input(struct tx *tx, struct sess *s, struct run *run, const struct msg_ingest *in)
 {
+    append_given(tx, s, run, in);
+    if (in->results_n > 0 && sv_empty(in->text)) {
+        return;
+    }
     struct msg_entry e = {
         .role = SV("user"),
         .text = in->text,

@@ -30,6 +30,8 @@ bool sess_get(struct tx *tx, sv key, struct sess *s);
 /* The row, or a new one (not yet written). */
 void sess_open(struct tx *tx, sv key, sv agent_id, struct sess *s);
 void sess_put(struct tx *tx, struct sess *s);
+/* A run has ended: a session that is kept for a while only goes that long from now. */
+void sess_keep(struct tx *tx, const struct sess *s);
 /* New transcript that starts with a system row "Reset". */
 void sess_reset(struct tx *tx, struct sess *s);
 /* White space folded, cut to at most max bytes of whole characters. */
@@ -128,6 +130,7 @@ enum timer_kind {
     TIMER_OUT = 'o',   /* id: account hash: a delivery is due again */
     TIMER_PAIR = 'p',  /* id: key in table pair: a request expires */
     TIMER_OUTD = 'x',  /* id: delivery id: a tombstone expires */
+    TIMER_KEEP = 'k',  /* id: session hash: a session that is kept for a while only may go */
 };
 /* A timer is a hint: whoever handles it checks whether it still applies, so nobody has to delete one. */
 void timer_add(struct tx *tx, int64_t at_ms, enum timer_kind kind, sv id);
@@ -135,6 +138,7 @@ void timer_run_due(struct tx *tx);
 int64_t timer_next(struct tx *tx); /* 0: none */
 
 void queue_timer(struct tx *tx, sv session_hash);
+void sess_expire(struct tx *tx, sv session_hash);
 void sched_timer(struct tx *tx, sv run_id);
 void abort_timer(struct tx *tx, sv run_id);
 void out_timer(struct tx *tx, sv account_hash);

@@ -175,4 +175,5 @@ void run_finish(struct tx *tx, struct sess *s, struct run *run, const struct run
         s->pub.status = session_status(run->pub.state);
         queue_next(tx, s);
     }
+    sess_keep(tx, s);
 }

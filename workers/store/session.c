@@ -137,7 +137,6 @@ void sess_open(struct tx *tx, sv key, sv agent_id, struct sess *s)
     s->pub.kind = kind_of(key);
     s->pub.created_ms = tx->now;
     s->pub.updated_ms = tx->now;
-    tx->s->state.sessions++;
 }
 
 static struct key index_key(const struct sess *s, int64_t ms)
@@ -148,9 +147,13 @@ static struct key index_key(const struct sess *s, int64_t ms)
     return k;
 }
 
-void sess_put(struct tx *tx, struct sess *s)
+/* Sessions that are kept for a while only are in no list and in no count. */
+static void put_index(struct tx *tx, const struct sess *s)
 {
     struct key k = index_key(s, s->indexed_ms);
+    if (s->r.keep_ms > 0) {
+        return;
+    }
     if (s->exists && s->indexed_ms != s->pub.updated_ms) {
         (void)tx_del(tx, T_SESSU, key_sv(&k));
     }
@@ -158,6 +161,12 @@ void sess_put(struct tx *tx, struct sess *s)
         k = index_key(s, s->pub.updated_ms);
         tx_put(tx, T_SESSU, key_sv(&k), SV(""));
     }
+    tx->s->state.sessions += !s->exists;
+}
+
+void sess_put(struct tx *tx, struct sess *s)
+{
+    put_index(tx, s);
     s->indexed_ms = s->pub.updated_ms;
     s->exists = true;
     s->r.pub = &s->pub;

@@ -39,6 +39,9 @@ static void fire(struct tx *tx, enum timer_kind kind, sv id)
     case TIMER_OUTD:
         out_expire(tx, id);
         break;
+    case TIMER_KEEP:
+        sess_expire(tx, id);
+        break;
     }
 }
 

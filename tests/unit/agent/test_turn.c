@@ -147,6 +147,66 @@ static void a_tool_round_trip(void **state)
     assert_int_equal(stub.accepted, 1); /* the connection was kept */
 }
 
+/* One run with a caller's tools to its end. */
+static const struct msg_finish *turn_for(const char *model, const char *tool, const char *choice)
+{
+    struct msg_caller_tool t = {sv_of(tool), SV("of the caller"), SV("{\"type\":\"object\"}")};
+    struct msg_run_opts o = {.tool_choice = sv_of(choice), .max_tokens = 77, .tools = &t, .tools_n = 1,
+                             .sampling = SV("{\"temperature\":0.5,\"stop\":\"END\"}")};
+    struct msg_entry row = {.role = SV("user"), .text = SV("hi"), .run_id = SV("r1")};
+    struct msg_grant g = {.run_id = SV("r1"), .fence = 3, .attempt = 1, .session_key = SV("agent:main:main"), .session_id = SV("s1"),
+                          .agent_id = SV("main"), .model = sv_of(model), .rows = &row, .rows_n = 1, .opts = &o, .opts_n = 1};
+    agent_start(&ag);
+    agent_grant(&ag, &g);
+    while (ag.runs_n > 0) {
+        ev_run(loop_ev(ag.loop), EVRUN_ONCE);
+    }
+    return &fake.calls[fake_find(MSG_FINISH, 0)].finish;
+}
+
+static void a_call_of_a_callers_tool_ends_the_run(void **state)
+{
+    (void)state;
+    const struct msg_finish *f = turn_for("tool/m", "current_time", ""); /* of two with one name, the caller's */
+    assert_sv(f->status, "ok");
+    assert_sv(f->stop, "tool_calls");
+    assert_sv(f->reply, "Let me look.");
+    assert_int_equal(f->calls_n, 1);
+    assert_sv(f->calls[0].id, "call_1");
+    assert_sv(f->calls[0].args, "{\"timezone\":\"UTC\"}");
+    assert_int_equal(fake_count(MSG_STEP), 1); /* the assistant row; no result is made up */
+    assert_int_equal(asked, 1);
+    has(buf_view(&first_body), "of the caller");
+    has(buf_view(&first_body), "\"temperature\":0.5");
+    has(buf_view(&first_body), "\"stop\":\"END\"");
+    has(buf_view(&first_body), "\"max_tokens\":77");
+    has(buf_view(&first_body), "session_status");
+}
+
+static void a_demanded_call_is_asked_for_twice(void **state)
+{
+    (void)state;
+    const struct msg_finish *f = turn_for("ok/m", "get_weather", "required");
+    assert_sv(f->status, "error");
+    assert_sv(f->error_kind, "tool_choice_unsatisfied");
+    assert_int_equal(f->calls_n, 0);
+    assert_int_equal(asked, 2);
+    has(buf_view(&first_body), "\"tool_choice\":\"required\"");
+    assert_true(sv_find(buf_view(&first_body), SV("\"name\":\"session_status\"")) < 0);
+    has(buf_view(&last_body), "called none of them");
+}
+
+static void anthropic_with_a_callers_tool(void **state)
+{
+    (void)state;
+    const struct msg_finish *f = turn_for("claude/c1", "current_time", "tool:current_time");
+    assert_sv(f->stop, "tool_calls");
+    assert_int_equal(f->calls_n, 1);
+    has(buf_view(&first_body), "\"tool_choice\":{\"type\":\"tool\",\"name\":\"current_time\"}");
+    has(buf_view(&first_body), "\"stop_sequences\":[\"END\"]");
+    has(buf_view(&first_body), "\"temperature\":0.500");
+}
+
 static void anthropic_with_a_tool(void **state)
 {
     (void)state;
@@ -372,7 +432,8 @@ int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        CASE(a_streamed_answer), CASE(a_tool_round_trip), CASE(anthropic_with_a_tool), CASE(the_same_failure_three_times_stops),
+        CASE(a_streamed_answer), CASE(a_tool_round_trip), CASE(anthropic_with_a_tool), CASE(a_call_of_a_callers_tool_ends_the_run), CASE(a_demanded_call_is_asked_for_twice),
+        CASE(anthropic_with_a_callers_tool), CASE(the_same_failure_three_times_stops),
         CASE(the_last_call_gets_no_tools), CASE(a_rate_limit_is_waited_for), CASE(a_long_rate_limit_is_told),
         CASE(a_server_error_is_tried_again), CASE(a_wrong_key_is_told), CASE(a_broken_stream_keeps_what_came), CASE(missing_end_marks),
         CASE(an_open_transfer_is_not_waited_for), CASE(silence_of_the_server), CASE(an_empty_answer), CASE(an_answer_that_is_no_stream),
