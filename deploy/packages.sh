@@ -7,6 +7,9 @@ libsodium-dev libssl-dev libsystemd-dev libcmocka-dev libjs-marked node-dompurif
 
 TEST_PACKAGES="$BUILD_PACKAGES clang libclang-rt-14-dev python3 git ngircd chromium lmdb-utils"
 
+# Only for deploy/build-deb.
+DEB_PACKAGES="debhelper dpkg-dev git"
+
 need_packages() {
     missing=
     for p in "$@"; do

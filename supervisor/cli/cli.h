@@ -90,6 +90,16 @@ void cli_text(sv text);
 void cli_cell(struct buf *rows, sv text, size_t max, char end);
 void cli_age(int64_t at_ms, char *dst, size_t cap); /* "3 min ago", "in 2 h" */
 
+/* ---- programs of the system (run_program.c) ---- */
+
+#define CLI_PROGRAM_WORDS 8
+/* A program that says nothing for this long is ended. */
+#define CLI_PROGRAM_MS 60000
+
+/* Runs argv[0] from PATH with at most CLI_PROGRAM_WORDS words (NULL at the end). What it prints is appended to out, which
+ * may be NULL. Returns its exit code; -1: it could not be started, was killed or took too long. */
+int cli_program(const char *const *argv, struct buf *out);
+
 /* ---- the running gateway (ctl.c, plane.c) ---- */
 
 /* Path of the control socket; false when no gateway has run with this state. */
