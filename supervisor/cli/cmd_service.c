@@ -185,12 +185,13 @@ static void make_conf(const struct cli *c, const struct place *p)
     xfree(dir);
 }
 
-/* A system service sees no home directories (ProtectHome), so its program must not lie in one. */
+/* A system service sees no home directories (ProtectHome), so its program must not lie in one. What --root prepares runs
+ * elsewhere, where this command may lie at another place. */
 static void check_program(const struct cli *c, const struct place *p)
 {
     static const char *const hidden[] = {"/home/", "/root/", "/run/user/"};
 
-    for (size_t i = 0; p->scope == UNIT_SYSTEM && i < ARRAY_LEN(hidden); i++) {
+    for (size_t i = 0; p->scope == UNIT_SYSTEM && p->root[0] == '\0' && i < ARRAY_LEN(hidden); i++) {
         if (strncmp(p->bin, hidden[i], strlen(hidden[i])) == 0) {
             cli_fail(c, CLI_FAILED, "not_installed", "install it (meson install -C build, or the package), or use --user",
                      "%s lies in a home directory, which a system service does not see", p->bin);
