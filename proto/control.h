@@ -40,5 +40,7 @@ int ctl_send(int fd, const struct ctl_packet *p, int fd_pass) ATTR_NODISCARD;
  * *fd_got: attached descriptor (caller closes) or -1. */
 int ctl_recv(int fd, struct ctl_packet *p, int *fd_got) ATTR_NODISCARD;
 const char *ctl_name(uint16_t type);
+/* "0.1.0+3f9c...": the version and a mark over what supervisor and workers must agree on; the text of HELLO. */
+extern const char ctl_build_id[];
 
 #endif

@@ -26,7 +26,8 @@ static bool crash_exhausts(struct backoff *b, const struct backoff_rules *r, int
             recent++;
         }
     }
-    return recent >= r->failures;
+    b->exhausted = b->exhausted || recent >= r->failures;
+    return b->exhausted;
 }
 
 int64_t backoff_death(struct backoff *b, const struct backoff_rules *r, const struct backoff_death *d)

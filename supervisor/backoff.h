@@ -25,6 +25,7 @@ struct backoff {
     unsigned in_a_row;                   /* deaths since the worker last was healthy */
     int64_t crashes[BACKOFF_MAX_FAILURES]; /* times of the last ones, a ring */
     unsigned next;
+    bool exhausted; /* until it has been healthy again or is forgotten: each crash is one too many */
 };
 
 /* Least distance between two starts from the second death on, in ms. */

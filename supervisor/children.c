@@ -33,11 +33,12 @@ static void on_deadline(struct ev_loop *loop, ev_timer *t, int events)
     UNUSED(events);
     if (c->life.state == LS_STARTING && clock_mono_ms() - c->next_try_ms > SUP_STALL_MS) {
         log_warn("%s: not ready yet, but we are late ourselves; it gets its time again", c->name);
-        fx_arm(&c->life, LIFE_START_MS);
+        fx_arm(&c->life, c->life.start_ms);
         return;
     }
     if (c->life.state == LS_STARTING) {
-        log_error("%s: not ready after %d s, ending it", c->name, LIFE_START_MS / 1000);
+        snprintf(c->fail, sizeof c->fail, "not ready after %.1f s", (double)c->life.start_ms / 1000.);
+        log_error("%s: %s, ending it", c->name, c->fail);
     }
     life_event(&c->life, LE_DEADLINE);
 }
@@ -66,8 +67,14 @@ static void fx_spawn(struct life *l)
 
     c->status[0] = '\0';
     c->fail[0] = '\0';
-    if (spawn_child(c) != 0) {
+    if (strays_of(c->sup, c) > 0) {
+        log_error("%s: not started: processes of the one before it do not end", c->name);
         life_event(l, LE_SPAWN_FAILED);
+        return;
+    }
+    int rc = spawn_child(c);
+    if (rc != 0) {
+        life_event(l, rc == ERR_GONE ? LE_NO_PROGRAM : LE_SPAWN_FAILED);
         return;
     }
     c->restarts = c->spawns - 1;
@@ -104,6 +111,11 @@ static void fx_signal(struct life *l, enum life_signal sig)
     }
 }
 
+static void fx_clear(struct life *l)
+{
+    strays_clear(child_of(l));
+}
+
 static int64_t fx_death(struct life *l, bool counts)
 {
     struct child *c = child_of(l);
@@ -127,14 +139,16 @@ static void fx_exhausted(struct life *l)
 {
     struct child *c = child_of(l);
 
-    int n = snprintf(c->alarm, sizeof c->alarm, "died %u times within %lld s", c->sup->rules.failures,
-                     (long long)(c->sup->rules.within / 1000));
+    bool no_program = l->event == LE_NO_PROGRAM || (l->event == LE_CLEARED && l->end == LE_EXIT_EXEC);
+    int n = no_program ? snprintf(c->alarm, sizeof c->alarm, "%.300s", c->last_exit)
+                       : snprintf(c->alarm, sizeof c->alarm, "died %u times within %lld s, last: %.200s",
+                                  c->sup->rules.failures, (long long)(c->sup->rules.within / 1000), c->last_exit);
     if (c->kind->on_exhausted == WX_ESCALATE) {
         log_error("%s: %s; nothing works without it, giving up", c->name, c->alarm);
         sup_stop(c->sup, EXIT_INTERNAL);
         return;
     }
-    snprintf(c->alarm + n, sizeof c->alarm - (size_t)n, "; next try within %d minutes, or: tenaza workers restart %s",
+    snprintf(c->alarm + n, sizeof c->alarm - (size_t)n, "; next try in %d minutes, or at once: tenaza workers start %s",
              LIFE_RETRY_PARKED_MS / 60000, c->name);
     log_error("%s: %s", c->name, c->alarm);
 }
@@ -154,8 +168,8 @@ static void fx_changed(struct life *l, enum life_state from)
 }
 
 static const struct life_effects effects = {
-    .spawn = fx_spawn,   .drain = fx_drain, .signal = fx_signal,       .arm = fx_arm,         .disarm = fx_disarm,
-    .death = fx_death,   .forget = fx_forget, .exhausted = fx_exhausted, .changed = fx_changed,
+    .spawn = fx_spawn,   .drain = fx_drain, .signal = fx_signal,       .clear = fx_clear,
+    .arm = fx_arm,     .disarm = fx_disarm, .death = fx_death,   .forget = fx_forget, .exhausted = fx_exhausted, .changed = fx_changed,
 };
 
 /* ---- the set of workers -------------------------------------------------------------------------------- */
@@ -167,6 +181,7 @@ static struct child *add_child(struct sup *s, const struct worker_kind *kind)
     }
     struct child *c = xcalloc(1, sizeof *c);
     c->life = (struct life){.state = LS_IDLE, .stop_ms = kind->stop_ms, .fx = &effects};
+    c->life.start_ms = cfg_int(&s->cfg, "supervisor.startTimeout");
     c->sup = s;
     c->kind = kind;
     c->pidfd = -1;
@@ -234,6 +249,7 @@ void child_free(struct child *c)
         ev_io_stop(c->sup->loop, &c->pid_io);
     }
     ctlchan_drop(c);
+    strays_forget(c);
     fd_close(&c->pidfd);
     xfree(c);
 }

@@ -15,18 +15,20 @@
 
 /* Packets read from one worker before others get their turn. */
 #define READ_BUDGET 64
-/* Silence that counts as dead, in seconds (architecture.md 8.3); the store may sit in a long fsync. */
-#define BEAT_LATE_S 20.
-#define BEAT_LATE_STORE_S 60.
+/* The store may sit in a long fsync: it may be silent for this many times supervisor.silence. */
+#define STORE_PATIENCE 3
 
-static double beat_limit(const struct child *c)
+static int64_t beat_limit_ms(const struct child *c)
 {
-    return c->kind->id == WK_store ? BEAT_LATE_STORE_S : BEAT_LATE_S;
+    return cfg_int(&c->sup->cfg, "supervisor.silence") * (c->kind->id == WK_store ? STORE_PATIENCE : 1);
 }
 
 static void expect_beat(struct child *c)
 {
-    c->beat_due_ms = clock_mono_ms() + (int64_t)(beat_limit(c) * 1000.);
+    int64_t limit = beat_limit_ms(c);
+
+    c->beat_due_ms = clock_mono_ms() + limit;
+    c->beat.repeat = (double)limit / 1000.;
     ev_timer_again(c->sup->loop, &c->beat);
 }
 
@@ -41,7 +43,8 @@ static void on_beat_late(struct ev_loop *loop, ev_timer *t, int events)
         expect_beat(c);
         return;
     }
-    log_error("%s: no sign of life for %d s, ending it", c->name, (int)beat_limit(c));
+    snprintf(c->fail, sizeof c->fail, "no sign of life for %d s", (int)(beat_limit_ms(c) / 1000));
+    log_error("%s: %s, ending it", c->name, c->fail);
     life_event(&c->life, LE_BEAT_LATE);
 }
 
@@ -52,16 +55,24 @@ static void take_text(char *dst, size_t cap, const struct ctl_packet *p)
 
 static void on_hello(struct child *c, const struct ctl_packet *p)
 {
-    if (strncmp(p->text, TENAZA_VERSION, sizeof p->text) != 0) {
-        log_warn("%s: built as version %.40s, we are %s", c->name, p->text, TENAZA_VERSION);
+    if (strcmp(p->text, ctl_build_id) == 0) {
+        c->hello = true;
+        return;
     }
+    snprintf(c->fail, sizeof c->fail, "its program is of build %.60s, the gateway of %s", p->text, ctl_build_id);
+    snprintf(c->alarm, sizeof c->alarm, "%.300s: restart the gateway (tenaza stop, tenaza run), or install again", c->fail);
+    log_error("%s: refused: %s", c->name, c->alarm);
+    life_event(&c->life, LE_REFUSED);
 }
 
 static void on_ready(struct child *c, const struct ctl_packet *p)
 {
     UNUSED(p);
+    if (!c->hello) {
+        return; /* refused, or no worker of ours; the deadline of the start ends it */
+    }
     c->ready_ms = clock_mono_ms();
-    ev_timer_init(&c->beat, on_beat_late, 0., beat_limit(c));
+    ev_init(&c->beat, on_beat_late);
     c->beat.data = c;
     expect_beat(c);
     life_event(&c->life, LE_READY);

@@ -72,20 +72,30 @@ static void do_stop(struct client *cl, sv arg)
     }
 }
 
-static void do_restart(struct client *cl, sv arg)
+/* worker VERB NAME */
+static void do_worker(struct client *cl, sv arg)
 {
     char name[136];
-    struct child *c = sv_copy(name, sizeof name, arg) ? child_by_name(cl->sup, name) : NULL;
+    sv verb = sv_cut(&arg, ' ');
+    sv wanted = sv_trim(arg);
+    struct child *c = sv_copy(name, sizeof name, wanted) ? child_by_name(cl->sup, name) : NULL;
 
     if (c == NULL) {
-        refuse(cl, "unknown_worker", "there is no worker %.*s", SV_ARG(arg));
-    } else if (cl->sup->stopping) {
+        refuse(cl, "unknown_worker", "there is no worker %.*s", SV_ARG(wanted));
+        return;
+    }
+    if (cl->sup->stopping) {
         refuse(cl, "stopping", "the gateway is stopping");
+        return;
+    }
+    log_info("%s: %.*s asked for by pid %d", c->name, SV_ARG(verb), (int)cl->pid);
+    int old = (int)c->pid;
+    uint64_t inc = c->inc;
+    const char *why = operator_do(c, verb);
+    if (why != NULL) {
+        refuse(cl, "refused", "%s: %s", c->name, why);
     } else {
-        log_info("%s: restart asked for by pid %d", c->name, (int)cl->pid);
-        int old = (int)c->pid;
-        life_event(&c->life, LE_RESTART);
-        buf_printf(&cl->out, "{\"ok\":true,\"pid\":%d}", old);
+        buf_printf(&cl->out, "{\"ok\":true,\"pid\":%d,\"inc\":%" PRIu64 "}", old, inc);
     }
 }
 
@@ -132,7 +142,7 @@ static const struct {
     const char *word;
     void (*fn)(struct client *cl, sv arg);
 } requests[] = {
-    {"status", do_status}, {"stop", do_stop},           {"restart", do_restart},
+    {"status", do_status}, {"stop", do_stop},           {"worker", do_worker},
     {"attach", do_attach}, {"log-level", do_log_level},
 };
 

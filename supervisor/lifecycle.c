@@ -37,7 +37,7 @@ static void start(struct life *l)
     l->goal = GOAL_UP;
     l->overdue = false;
     enter(l, LS_STARTING);
-    l->fx->arm(l, LIFE_START_MS);
+    l->fx->arm(l, l->start_ms);
     l->fx->spawn(l);
 }
 
@@ -120,48 +120,35 @@ static void kill_again(struct life *l)
     l->fx->arm(l, LIFE_ABORT_MS);
 }
 
+static void park(struct life *l)
+{
+    enter(l, LS_PARKED);
+    l->fx->arm(l, LIFE_RETRY_PARKED_MS);
+    l->fx->exhausted(l);
+}
+
 static void wait_or_park(struct life *l, bool counts)
 {
     int64_t wait = l->fx->death(l, counts);
 
     if (wait < 0) {
-        enter(l, LS_PARKED);
-        l->fx->arm(l, LIFE_RETRY_PARKED_MS);
-        l->fx->exhausted(l);
+        park(l);
         return;
     }
     enter(l, LS_BACKOFF);
     l->fx->arm(l, wait);
 }
 
-static void died(struct life *l)
-{
-    wait_or_park(l, true);
-}
-
-static void died_for_now(struct life *l)
+static void no_process(struct life *l)
 {
     wait_or_park(l, false);
 }
 
-/* No try until the operator changed something. */
-static void needs_operator(struct life *l)
+/* A program of another build may mean something else with the same numbers: not a word is taken from it. */
+static void refuse(struct life *l)
 {
-    l->fx->disarm(l);
-    enter(l, LS_NEEDS_OPERATOR);
-}
-
-/* The end we asked for. */
-static void ended(struct life *l)
-{
-    l->fx->disarm(l);
-    if (l->goal == GOAL_DOWN) {
-        enter(l, LS_IDLE);
-    } else if (l->overdue && l->goal == GOAL_UP) {
-        wait_or_park(l, true);
-    } else {
-        start_fresh(l);
-    }
+    l->goal = GOAL_HELD;
+    kill_it(l);
 }
 
 static void go_idle(struct life *l)
@@ -169,6 +156,59 @@ static void go_idle(struct life *l)
     l->goal = GOAL_DOWN;
     l->fx->disarm(l);
     enter(l, LS_IDLE);
+}
+
+/* No try until the operator changed something. */
+static void hold(struct life *l)
+{
+    l->fx->disarm(l);
+    enter(l, LS_NEEDS_OPERATOR);
+}
+
+static void clear(struct life *l)
+{
+    l->fx->arm(l, LIFE_ABORT_MS);
+    l->fx->clear(l);
+}
+
+/* The process is reaped. Nobody follows it before its descendants are gone too: one credential, one process. */
+static void ended(struct life *l)
+{
+    l->end = l->event;
+    enter(l, LS_CLEARING);
+    clear(l);
+}
+
+/* What follows an end that nobody asked for: the exit code tells whether a restart helps. */
+static void after_end(struct life *l)
+{
+    if (l->overdue) {
+        wait_or_park(l, true);
+    } else if (l->end == LE_EXIT_EXEC) {
+        park(l);
+    } else if (l->end == LE_EXIT_CFG) {
+        hold(l);
+    } else {
+        wait_or_park(l, l->end != LE_EXIT_TEMP);
+    }
+}
+
+static void cleared(struct life *l)
+{
+    switch (l->goal) {
+    case GOAL_DOWN:
+        go_idle(l);
+        break;
+    case GOAL_FRESH:
+        start_fresh(l);
+        break;
+    case GOAL_HELD:
+        hold(l);
+        break;
+    case GOAL_UP:
+        after_end(l);
+        break;
+    }
 }
 
 /* ---- the table ------------------------------------------------------------------------------------- */
@@ -185,22 +225,24 @@ struct cell {
 
 /* clang-format off */
 static const struct cell matrix[LS_COUNT][LE_COUNT] = {
-/*                      START     SPAWN_FAILED     READY        DEADLINE      BEAT_LATE    EXIT_OK     EXIT_TEMP        EXIT_CFG           EXIT_CRASH  STOP          RESTART         KILL            */
-[LS_IDLE]           = { C(start), C(nop),          C(nop),      C(nop),       C(nop),      C(bug),     C(bug),          C(bug),            C(bug),     C(nop),       C(start_fresh), C(nop)          },
-[LS_STARTING]       = { C(nop),   C(died_for_now), C(is_ready), C(abort_it),  C(nop),      C(died),    C(died_for_now), C(needs_operator), C(died),    C(stop),      C(renew),       C(kill_for_good)},
-[LS_READY]          = { C(nop),   C(nop),          C(nop),      C(nop),       C(abort_it), C(died),    C(died_for_now), C(needs_operator), C(died),    C(stop),      C(renew),       C(kill_for_good)},
-[LS_DRAINING]       = { C(nop),   C(nop),          C(nop),      C(terminate), C(nop),      C(ended),   C(ended),        C(ended),          C(ended),   C(stay_down), C(come_back),   C(kill_for_good)},
-[LS_STOPPING]       = { C(nop),   C(nop),          C(nop),      C(kill_it),   C(nop),      C(ended),   C(ended),        C(ended),          C(ended),   C(stay_down), C(come_back),   C(kill_for_good)},
-[LS_KILLING]        = { C(nop),   C(nop),          C(nop),      C(kill_again),C(nop),      C(ended),   C(ended),        C(ended),          C(ended),   C(stay_down), C(come_back),   C(kill_for_good)},
-[LS_BACKOFF]        = { C(nop),   C(nop),          C(nop),      C(start),     C(nop),      C(bug),     C(bug),          C(bug),            C(bug),     C(go_idle),   C(start_fresh), C(go_idle)      },
-[LS_PARKED]         = { C(nop),   C(nop),          C(nop),      C(start),     C(nop),      C(bug),     C(bug),          C(bug),            C(bug),     C(go_idle),   C(start_fresh), C(go_idle)      },
-[LS_NEEDS_OPERATOR] = { C(nop),   C(nop),          C(nop),      C(nop),       C(nop),      C(bug),     C(bug),          C(bug),            C(bug),     C(go_idle),   C(start_fresh), C(go_idle)      },
+/*                      START         SPAWN_FAILED   NO_PROGRAM  REFUSED    READY        DEADLINE        BEAT_LATE    EXIT_OK   EXIT_TEMP  EXIT_CFG  EXIT_EXEC  EXIT_CRASH  CLEARED     STOP          RESTART         KILL */
+[LS_IDLE]           = { C(start),     C(nop),        C(nop),     C(nop),    C(nop),      C(nop),         C(nop),      C(bug),   C(bug),    C(bug),   C(bug),    C(bug),     C(nop),     C(nop),       C(start_fresh), C(nop) },
+[LS_STARTING]       = { C(nop),       C(no_process), C(park),    C(refuse), C(is_ready), C(abort_it),    C(nop),      C(ended), C(ended),  C(ended), C(ended),  C(ended),   C(nop),     C(stop),      C(renew),       C(kill_for_good) },
+[LS_READY]          = { C(nop),       C(nop),        C(nop),     C(refuse), C(nop),      C(nop),         C(abort_it), C(ended), C(ended),  C(ended), C(ended),  C(ended),   C(nop),     C(stop),      C(renew),       C(kill_for_good) },
+[LS_DRAINING]       = { C(come_back), C(nop),        C(nop),     C(nop),    C(nop),      C(terminate),   C(nop),      C(ended), C(ended),  C(ended), C(ended),  C(ended),   C(nop),     C(stay_down), C(come_back),   C(kill_for_good) },
+[LS_STOPPING]       = { C(come_back), C(nop),        C(nop),     C(nop),    C(nop),      C(kill_it),     C(nop),      C(ended), C(ended),  C(ended), C(ended),  C(ended),   C(nop),     C(stay_down), C(come_back),   C(kill_for_good) },
+[LS_KILLING]        = { C(come_back), C(nop),        C(nop),     C(nop),    C(nop),      C(kill_again),  C(nop),      C(ended), C(ended),  C(ended), C(ended),  C(ended),   C(nop),     C(stay_down), C(come_back),   C(kill_for_good) },
+[LS_CLEARING]       = { C(come_back), C(nop),        C(nop),     C(nop),    C(nop),      C(clear),       C(nop),      C(bug),   C(bug),    C(bug),   C(bug),    C(bug),     C(cleared), C(stay_down), C(come_back),   C(go_idle) },
+[LS_BACKOFF]        = { C(nop),       C(nop),        C(nop),     C(nop),    C(nop),      C(start),       C(nop),      C(bug),   C(bug),    C(bug),   C(bug),    C(bug),     C(nop),     C(go_idle),   C(start_fresh), C(go_idle) },
+[LS_PARKED]         = { C(nop),       C(nop),        C(nop),     C(nop),    C(nop),      C(start),       C(nop),      C(bug),   C(bug),    C(bug),   C(bug),    C(bug),     C(nop),     C(go_idle),   C(start_fresh), C(go_idle) },
+[LS_NEEDS_OPERATOR] = { C(nop),       C(nop),        C(nop),     C(nop),    C(nop),      C(nop),         C(nop),      C(bug),   C(bug),    C(bug),   C(bug),    C(bug),     C(nop),     C(go_idle),   C(start_fresh), C(go_idle) },
 };
 /* clang-format on */
 
 void life_event(struct life *l, enum life_event e)
 {
     ASSERT((unsigned)l->state < LS_COUNT && (unsigned)e < LE_COUNT);
+    l->event = e;
     matrix[l->state][e].fn(l);
 }
 

@@ -16,8 +16,9 @@ void notify_ready(struct sup *s)
 
 void notify_stopping(struct sup *s)
 {
-    (void)s;
-    (void)sd_notify(0, "STOPPING=1\nSTATUS=stopping");
+    /* A longer stopGrace than the manager's own limit is granted by telling it. */
+    (void)sd_notifyf(0, "STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=%lld",
+                     (long long)(cfg_int(&s->cfg, "supervisor.stopGrace") + 5000) * 1000);
 }
 
 void notify_status(struct sup *s)

@@ -1,5 +1,5 @@
 /*
- * reap.c: notices the end of workers (pidfd) and of their stray descendants (subreaper), and says what it means.
+ * reap.c: notices the end of workers (pidfd) and says what it means.
  * Runs in: supervisor.     Owns: nothing.
  * Never: waits; waits for "any" child in a way that could take a worker's exit away from its pidfd.
  * Tested in: tests/scn/f1-kill.test.mjs
@@ -15,7 +15,7 @@
 #include "common/log.h"
 #include "supervisor/sup.h"
 
-static enum life_event classify(const siginfo_t *end)
+static enum life_event classify(const struct child *c, const siginfo_t *end)
 {
     if (end->si_code != CLD_EXITED) {
         return LE_EXIT_CRASH;
@@ -29,6 +29,8 @@ static enum life_event classify(const siginfo_t *end)
     case EXIT_UNAVAILABLE:
     case EXIT_TEMPFAIL:
         return LE_EXIT_TEMP;
+    case CANNOT_EXECUTE:
+        return c->hello ? LE_EXIT_CRASH : LE_EXIT_EXEC;
     default:
         return LE_EXIT_CRASH;
     }
@@ -38,7 +40,9 @@ static void describe(struct child *c, const siginfo_t *end)
 {
     int status = end->si_status;
 
-    if (end->si_code == CLD_EXITED) {
+    if (c->life.goal == GOAL_HELD && c->fail[0] != '\0') {
+        sv_copy(c->last_exit, sizeof c->last_exit, sv_of(c->fail)); /* we ended it; the reason says more */
+    } else if (end->si_code == CLD_EXITED) {
         snprintf(c->last_exit, sizeof c->last_exit, "exit %d%s%s", status, c->fail[0] ? ": " : "", c->fail);
     } else {
         const char *name = sigabbrev_np(status);
@@ -47,7 +51,7 @@ static void describe(struct child *c, const siginfo_t *end)
     }
 }
 
-static void report(const struct child *c, enum life_event e)
+static void report(struct child *c, enum life_event e)
 {
     bool asked = c->life.state == LS_DRAINING || c->life.state == LS_STOPPING ||
                  (c->life.state == LS_KILLING && !c->life.overdue);
@@ -55,6 +59,8 @@ static void report(const struct child *c, enum life_event e)
     if (asked) {
         log_debug("%s: ended: %s", c->name, c->last_exit);
     } else if (e == LE_EXIT_CFG) {
+        snprintf(c->alarm, sizeof c->alarm, "%.300s; put it right, then: tenaza reload, or: tenaza workers start %s", c->last_exit,
+                 c->name);
         log_error("%s: stopped until its configuration is put right: %s", c->name, c->last_exit);
     } else {
         log_warn("%s: ended: %s", c->name, c->last_exit);
@@ -72,7 +78,7 @@ void reap_child(struct child *c)
     }
     c->exiting = true;
     ctlchan_read_rest(c); /* its last packets may say why */
-    /* Whatever it started must not outlive it: one credential, one process. */
+    /* What shares its group and session goes at once; strays.c finds the others. */
     (void)kill(-c->pid, SIGKILL);
     (void)waitid(P_PIDFD, (id_t)c->pidfd, &end, WEXITED | WNOHANG);
     ev_io_stop(c->sup->loop, &c->pid_io);
@@ -80,7 +86,7 @@ void reap_child(struct child *c)
     ctlchan_drop(c);
     pid_t pid = c->pid;
     c->pid = 0;
-    enum life_event e = classify(&end);
+    enum life_event e = classify(c, &end);
     describe(c, &end);
     report(c, e);
     if (c->kind->planes == WP_BOTH) {
@@ -102,22 +108,4 @@ void reap_watch(struct child *c)
     ev_io_init(&c->pid_io, on_pid, c->pidfd, EV_READ);
     c->pid_io.data = c;
     ev_io_start(c->sup->loop, &c->pid_io);
-}
-
-void reap_strangers(struct sup *s)
-{
-    /* Peek first: the exit of a worker belongs to its pidfd. Each turn takes one away, so this ends. */
-    for (int i = 0; i < 1024; i++) {
-        siginfo_t end = {0};
-        if (waitid(P_ALL, 0, &end, WEXITED | WNOHANG | WNOWAIT) != 0 || end.si_pid == 0) {
-            return;
-        }
-        struct child *c = child_by_pid(s, end.si_pid);
-        if (c != NULL) {
-            reap_child(c);
-            continue;
-        }
-        log_debug("an orphan of a worker ended, pid %d", (int)end.si_pid);
-        (void)waitid(P_PID, (id_t)end.si_pid, &end, WEXITED | WNOHANG);
-    }
 }

@@ -65,12 +65,26 @@ static void kill_all(struct sup *s)
     }
 }
 
+/* The total budget: stopGrace, then this long for SIGKILL to work. Below the 30 s of systemd with the default. */
+#define LAST_S 4.
+
+static void on_no_end(struct ev_loop *loop, ev_timer *t, int events)
+{
+    UNUSED(t);
+    UNUSED(events);
+    log_error("what is left does not even end on SIGKILL; leaving it to the system");
+    ev_break(loop, EVBREAK_ALL);
+}
+
 static void on_grace_over(struct ev_loop *loop, ev_timer *t, int events)
 {
-    UNUSED(loop);
     UNUSED(events);
     log_warn("not stopped in time: ending what is left");
     kill_all(t->data);
+    ev_timer_stop(loop, t);
+    ev_set_cb(t, on_no_end);
+    ev_timer_set(t, LAST_S, 0.);
+    ev_timer_start(loop, t);
 }
 
 void sup_stop(struct sup *s, int exit_code)
@@ -114,7 +128,7 @@ static void on_chld(struct ev_loop *loop, ev_signal *sig, int events)
 {
     UNUSED(loop);
     UNUSED(events);
-    reap_strangers(sig->data);
+    strays_reap(sig->data);
 }
 
 /* ---- loop ---------------------------------------------------------------------------------------------- */

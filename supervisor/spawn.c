@@ -85,6 +85,23 @@ static void child_limits(const struct launch *l)
     }
 }
 
+/* Says why over the control channel, which is in place by now. */
+static void child_cannot_run(const struct launch *l) ATTR_NORETURN;
+static void child_cannot_run(const struct launch *l)
+{
+    const char *parts[] = {"its program ", l->path, " cannot be executed: ", strerrordesc_np(errno)};
+    struct ctl_packet p = {.type = CTL_FAIL, .num = CANNOT_EXECUTE};
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        size_t len = parts[i] ? strnlen(parts[i], sizeof p.text - 1 - n) : 0;
+        memcpy(p.text + n, parts[i] ? parts[i] : "", len);
+        n += len;
+    }
+    (void)!ctl_send(CTL_FD, &p, -1);
+    _exit(CANNOT_EXECUTE);
+}
+
 static void child_run(struct launch *l) ATTR_NORETURN;
 static void child_run(struct launch *l)
 {
@@ -99,9 +116,12 @@ static void child_run(struct launch *l)
         _exit(EXIT_UNAVAILABLE);
     }
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    /* What it starts stays below it, however often that forks and whatever session it makes, until it dies; then it
+     * comes to us (strays.c). */
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     memcpy(argv, l->argv, sizeof argv);
     execve(l->path, argv, l->env);
-    _exit(127);
+    child_cannot_run(l);
 }
 
 /* ---- before fork --------------------------------------------------------------------------------------- */
@@ -160,7 +180,8 @@ static void make_env(struct launch *l, const struct child *c)
 #endif
 }
 
-static bool find_program(struct launch *l, const struct child *c)
+/* False: what is wrong stands in c->last_exit. */
+static bool find_program(struct launch *l, struct child *c)
 {
     const char *dirs[] = {c->sup->exe_dir, c->sup->libexec};
 
@@ -169,7 +190,14 @@ static bool find_program(struct launch *l, const struct child *c)
         if (access(l->path, X_OK) == 0) {
             return true;
         }
+        if (access(l->path, F_OK) == 0) {
+            snprintf(c->last_exit, sizeof c->last_exit, "its program %.400s is not executable: chmod +x, or install again",
+                     l->path);
+            return false;
+        }
     }
+    snprintf(c->last_exit, sizeof c->last_exit, "its program %s is missing in %.400s: install again", c->kind->exe,
+             c->sup->exe_dir);
     return false;
 }
 
@@ -243,8 +271,7 @@ int spawn_child(struct child *c)
     int pair[2];
 
     if (!find_program(&l, c)) {
-        snprintf(c->last_exit, sizeof c->last_exit, "its program %s is missing", c->kind->exe);
-        log_error("%s: %s is neither in %s nor in %s", c->name, c->kind->exe, c->sup->exe_dir, c->sup->libexec);
+        log_error("%s: %s", c->name, c->last_exit);
         return ERR_GONE;
     }
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
@@ -266,6 +293,7 @@ int spawn_child(struct child *c)
     c->ctl = pair[0];
     c->started_ms = clock_mono_ms();
     c->ready_ms = 0;
+    c->hello = false;
     c->spawns++;
     return 0;
 }

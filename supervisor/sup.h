@@ -23,6 +23,8 @@
 
 #define SUP_MAX_CHILDREN 512
 #define SUP_MAX_CLIENTS 64
+/* Processes that outlived a worker, recorded at the same time; further ones are found when these have ended. */
+#define SUP_MAX_STRAYS 1024
 /* Longest path of a Unix socket (sun_path without its NUL). */
 #define SUP_SOCKET_PATH_MAX 107
 
@@ -46,6 +48,8 @@ struct child {
     int pidfd;  /* -1: none */
     int ctl;    /* our end of its fd 3, -1: none */
     bool exiting; /* its end was seen and is being handled */
+    bool hello;   /* this incarnation has shown our build id */
+    bool held;    /* stopped by the operator: a reload leaves it down */
     struct backoff backoff;
     int64_t started_ms, ready_ms, next_try_ms; /* monotonic */
     int64_t beat_due_ms;                       /* monotonic: a beat must have come by then */
@@ -57,6 +61,15 @@ struct child {
     ev_timer deadline, beat;
     ev_io ctl_io, pid_io;
 };
+
+/* A process that outlived the worker that started it, and came to us. */
+struct stray {
+    pid_t pid;
+    struct child *of; /* NULL: that worker is not there any more */
+};
+
+/* The exit code of a child whose program could not be executed (as the shells have it). */
+#define CANNOT_EXECUTE 127
 
 /* A connection on ctl.sock. */
 struct client {
@@ -94,6 +107,8 @@ struct sup {
     int64_t begun_ms, begun_us; /* monotonic: when the process was started by the kernel, about */
     struct child *children[SUP_MAX_CHILDREN];
     size_t child_n;
+    struct stray strays[SUP_MAX_STRAYS];
+    size_t stray_n;
     int ctl_fd;
     struct client clients[SUP_MAX_CLIENTS];
     bool ready_once, stopping, changed;
@@ -132,13 +147,21 @@ int spawn_child(struct child *c) ATTR_NODISCARD;
 /* reap.c */
 void reap_watch(struct child *c);
 void reap_child(struct child *c); /* when it has ended; else nothing */
-void reap_strangers(struct sup *s);
+
+/* strays.c: what workers leave behind */
+void strays_clear(struct child *c);  /* kills it; raises CLEARED when nothing is left */
+void strays_reap(struct sup *s);     /* after SIGCHLD */
+size_t strays_of(const struct sup *s, const struct child *c);
+void strays_forget(struct child *c); /* before c is freed */
 
 /* ctlchan.c */
 void ctlchan_watch(struct child *c);
 void ctlchan_drop(struct child *c);
 void ctlchan_send(struct child *c, const struct ctl_packet *p);
 void ctlchan_read_rest(struct child *c);
+
+/* operator.c: restart, stop, start or reset a worker. NULL: done; else why not. */
+const char *operator_do(struct child *c, sv verb);
 
 /* peers.c: who may speak to store and bus */
 void peers_announce(struct sup *s, bool up, const char *name, uint64_t inc, pid_t pid);

@@ -108,6 +108,8 @@ bool ctl_path(const struct cli *c, char *dst, size_t cap);
 int ctl_connect(const struct cli *c);
 /* Sends one request line, returns the answer. Ends the program when the connection breaks. */
 json_t *ctl_request(const struct cli *c, int fd, const char *request);
+/* workers VERB NAME (cmd_workers.c); wait_ms 0: its own limit. */
+int workers_do(struct cli *c, const char *verb, const char *name, int64_t wait_ms);
 void cli_not_running(const struct cli *c, int exit_code) ATTR_NORETURN;
 
 /* Admission to both planes through the control socket, for as long as the process lives. */

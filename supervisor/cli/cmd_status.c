@@ -11,6 +11,7 @@
 #include "common/err.h"
 #include "common/file.h"
 #include "supervisor/cli/cli.h"
+#include "supervisor/conf_schema.h"
 
 static enum cli_sign sign_of(sv state)
 {
@@ -180,25 +181,28 @@ int cmd_status(struct cli *c)
 
 int cmd_workers(struct cli *c)
 {
+    static const char *const verbs = "restart|stop|start|reset";
+    int64_t wait_ms = 0;
+    const char *wait = cli_option(c, "--wait", NULL);
     cli_words(c, 2);
     const char *verb = c->argc > 0 ? c->argv[0] : "list";
-    bool restart = strcmp(verb, "restart") == 0;
-    if ((!restart && strcmp(verb, "list") != 0) || (restart && c->argc != 2)) {
-        cli_fail(c, CLI_USAGE, "usage", "tenaza workers [list | restart NAME]", "workers: what to do with \"%s\"?", verb);
+    if (wait && !duration_parse(sv_of(wait), &wait_ms)) {
+        cli_fail(c, CLI_USAGE, "usage", NULL, "--wait: a duration like 30s is needed, not \"%s\"", wait);
+    }
+    if (c->argc == 2 && conf_choice_ok(verbs, verb)) {
+        return workers_do(c, verb, c->argv[1], wait_ms);
+    }
+    if (strcmp(verb, "list") != 0 || c->argc > 1) {
+        cli_fail(c, CLI_USAGE, "usage", "tenaza workers [list | restart|stop|start|reset NAME]", "workers: what to do with \"%s\"?",
+                 verb);
     }
     int fd = ctl_connect(c);
     if (fd < 0) {
         cli_not_running(c, CLI_UNREACHABLE);
     }
-    char *request = restart ? xasprintf("restart %s", c->argv[1]) : xstrdup("status");
-    json_t *v = ctl_request(c, fd, request);
-    xfree(request);
+    json_t *v = ctl_request(c, fd, "status");
     fd_close(&fd);
-    if (restart && !c->json) {
-        cli_say(c, "restarting %s", c->argv[1]);
-    } else if (restart) {
-        cli_print_json(json_pack("{s:b, s:s}", "ok", 1, "restarting", c->argv[1]));
-    } else if (c->json) {
+    if (c->json) {
         cli_print_json(json_incref(json_object_get(v, "workers")));
     } else {
         print_workers(c, v, true);

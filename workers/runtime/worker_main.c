@@ -337,7 +337,7 @@ static void start(struct worker *w)
     ev_signal_init(&w->term, on_term, SIGTERM);
     w->term.data = w;
     ev_signal_start(loop_ev(w->loop), &w->term);
-    ctl_say(w->ctl, CTL_HELLO, (uint64_t)getpid(), TENAZA_VERSION);
+    ctl_say(w->ctl, CTL_HELLO, (uint64_t)getpid(), ctl_build_id);
     if (w->ops->planes == PLANES_BOTH) {
         connect_planes(w);
     }

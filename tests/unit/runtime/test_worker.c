@@ -247,7 +247,7 @@ static void expect_start(void)
     assert_int_equal(p.type, CTL_HELLO);
     assert_true(p.num == (uint64_t)child);
     assert_int_equal(p.pid, child);
-    assert_string_equal(p.text, TENAZA_VERSION);
+    assert_string_equal(p.text, ctl_build_id);
     expect(CTL_STATUS, "irc/default#7 in /tmp/nowhere");
     expect(CTL_READY, NULL);
 }

@@ -72,6 +72,20 @@ static void five_crashes_in_a_minute_are_too_many(void **state)
     assert_int_equal(death(&b, now, 100, true, true, 0), -1);
 }
 
+static void after_that_each_retry_has_one_try(void **state)
+{
+    struct backoff b = {0};
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        death(&b, 1000 + i * 100, 50, true, true, 0);
+    }
+    /* Five minutes later, far outside the window. */
+    assert_int_equal(death(&b, 301500, 50, true, true, 0), -1);
+    /* Once it has worked for a minute it is like new. */
+    assert_int_equal(death(&b, 700000, 60002, true, true, 0), 250);
+}
+
 static void slow_crashes_never_exhaust(void **state)
 {
     struct backoff b = {0};
@@ -105,6 +119,7 @@ int main(void)
         cmocka_unit_test(jitter_moves_it_by_a_fifth),
         cmocka_unit_test(second_death_keeps_a_second_between_starts),
         cmocka_unit_test(five_crashes_in_a_minute_are_too_many),
+        cmocka_unit_test(after_that_each_retry_has_one_try),
         cmocka_unit_test(slow_crashes_never_exhaust),
         cmocka_unit_test(a_minute_of_work_resets),
     };

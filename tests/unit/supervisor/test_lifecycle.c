@@ -55,6 +55,12 @@ static void fx_disarm(struct life *l)
     note("disarm");
 }
 
+static void fx_clear(struct life *l)
+{
+    (void)l;
+    note("clear");
+}
+
 static int64_t fx_death(struct life *l, bool counts)
 {
     (void)l;
@@ -80,8 +86,8 @@ static void fx_changed(struct life *l, enum life_state from)
     (void)from;
 }
 
-static const struct life_effects fx = {fx_spawn, fx_drain,  fx_signal,    fx_arm,    fx_disarm,
-                                       fx_death, fx_forget, fx_exhausted, fx_changed};
+static const struct life_effects fx = {fx_spawn, fx_drain, fx_signal, fx_clear,     fx_arm,
+                                       fx_disarm, fx_death, fx_forget, fx_exhausted, fx_changed};
 
 struct expect {
     enum life_state state;
@@ -96,45 +102,57 @@ static const struct expect cells[] = {
     {LS_IDLE, LE_RESTART, LS_STARTING, "forget arm=10000 spawn"},
 
     {LS_STARTING, LE_SPAWN_FAILED, LS_BACKOFF, "temp arm=250"},
+    {LS_STARTING, LE_NO_PROGRAM, LS_PARKED, "arm=300000 exhausted"},
+    {LS_STARTING, LE_REFUSED, LS_KILLING, "KILL arm=3000"},
     {LS_STARTING, LE_READY, LS_READY, "disarm"},
     {LS_STARTING, LE_DEADLINE, LS_KILLING, "ABRT arm=3000"},
-    {LS_STARTING, LE_EXIT_OK, LS_BACKOFF, "crash arm=250"},
-    {LS_STARTING, LE_EXIT_TEMP, LS_BACKOFF, "temp arm=250"},
-    {LS_STARTING, LE_EXIT_CFG, LS_NEEDS_OPERATOR, "disarm"},
-    {LS_STARTING, LE_EXIT_CRASH, LS_BACKOFF, "crash arm=250"},
+    {LS_STARTING, LE_EXIT_OK, LS_CLEARING, "arm=3000 clear"},
+    {LS_STARTING, LE_EXIT_TEMP, LS_CLEARING, "arm=3000 clear"},
+    {LS_STARTING, LE_EXIT_CFG, LS_CLEARING, "arm=3000 clear"},
+    {LS_STARTING, LE_EXIT_EXEC, LS_CLEARING, "arm=3000 clear"},
+    {LS_STARTING, LE_EXIT_CRASH, LS_CLEARING, "arm=3000 clear"},
     {LS_STARTING, LE_STOP, LS_DRAINING, "arm=5000 drain"},
     {LS_STARTING, LE_RESTART, LS_DRAINING, "arm=5000 drain"},
     {LS_STARTING, LE_KILL, LS_KILLING, "KILL arm=3000"},
 
+    {LS_READY, LE_REFUSED, LS_KILLING, "KILL arm=3000"},
     {LS_READY, LE_BEAT_LATE, LS_KILLING, "ABRT arm=3000"},
-    {LS_READY, LE_EXIT_OK, LS_BACKOFF, "crash arm=250"},
-    {LS_READY, LE_EXIT_TEMP, LS_BACKOFF, "temp arm=250"},
-    {LS_READY, LE_EXIT_CFG, LS_NEEDS_OPERATOR, "disarm"},
-    {LS_READY, LE_EXIT_CRASH, LS_BACKOFF, "crash arm=250"},
+    {LS_READY, LE_EXIT_OK, LS_CLEARING, "arm=3000 clear"},
+    {LS_READY, LE_EXIT_TEMP, LS_CLEARING, "arm=3000 clear"},
+    {LS_READY, LE_EXIT_CFG, LS_CLEARING, "arm=3000 clear"},
+    {LS_READY, LE_EXIT_EXEC, LS_CLEARING, "arm=3000 clear"},
+    {LS_READY, LE_EXIT_CRASH, LS_CLEARING, "arm=3000 clear"},
     {LS_READY, LE_STOP, LS_DRAINING, "arm=5000 drain"},
     {LS_READY, LE_RESTART, LS_DRAINING, "arm=5000 drain"},
     {LS_READY, LE_KILL, LS_KILLING, "KILL arm=3000"},
 
     {LS_DRAINING, LE_DEADLINE, LS_STOPPING, "TERM arm=1250"},
-    {LS_DRAINING, LE_EXIT_OK, LS_STARTING, "disarm forget arm=10000 spawn"},
-    {LS_DRAINING, LE_EXIT_TEMP, LS_STARTING, "disarm forget arm=10000 spawn"},
-    {LS_DRAINING, LE_EXIT_CFG, LS_STARTING, "disarm forget arm=10000 spawn"},
-    {LS_DRAINING, LE_EXIT_CRASH, LS_STARTING, "disarm forget arm=10000 spawn"},
+    {LS_DRAINING, LE_EXIT_OK, LS_CLEARING, "arm=3000 clear"},
+    {LS_DRAINING, LE_EXIT_TEMP, LS_CLEARING, "arm=3000 clear"},
+    {LS_DRAINING, LE_EXIT_CFG, LS_CLEARING, "arm=3000 clear"},
+    {LS_DRAINING, LE_EXIT_EXEC, LS_CLEARING, "arm=3000 clear"},
+    {LS_DRAINING, LE_EXIT_CRASH, LS_CLEARING, "arm=3000 clear"},
     {LS_DRAINING, LE_KILL, LS_KILLING, "KILL arm=3000"},
 
     {LS_STOPPING, LE_DEADLINE, LS_KILLING, "KILL arm=3000"},
-    {LS_STOPPING, LE_EXIT_OK, LS_STARTING, "disarm forget arm=10000 spawn"},
-    {LS_STOPPING, LE_EXIT_TEMP, LS_STARTING, "disarm forget arm=10000 spawn"},
-    {LS_STOPPING, LE_EXIT_CFG, LS_STARTING, "disarm forget arm=10000 spawn"},
-    {LS_STOPPING, LE_EXIT_CRASH, LS_STARTING, "disarm forget arm=10000 spawn"},
+    {LS_STOPPING, LE_EXIT_OK, LS_CLEARING, "arm=3000 clear"},
+    {LS_STOPPING, LE_EXIT_TEMP, LS_CLEARING, "arm=3000 clear"},
+    {LS_STOPPING, LE_EXIT_CFG, LS_CLEARING, "arm=3000 clear"},
+    {LS_STOPPING, LE_EXIT_EXEC, LS_CLEARING, "arm=3000 clear"},
+    {LS_STOPPING, LE_EXIT_CRASH, LS_CLEARING, "arm=3000 clear"},
     {LS_STOPPING, LE_KILL, LS_KILLING, "KILL arm=3000"},
 
     {LS_KILLING, LE_DEADLINE, LS_KILLING, "KILL arm=3000"},
-    {LS_KILLING, LE_EXIT_OK, LS_STARTING, "disarm forget arm=10000 spawn"},
-    {LS_KILLING, LE_EXIT_TEMP, LS_STARTING, "disarm forget arm=10000 spawn"},
-    {LS_KILLING, LE_EXIT_CFG, LS_STARTING, "disarm forget arm=10000 spawn"},
-    {LS_KILLING, LE_EXIT_CRASH, LS_STARTING, "disarm forget arm=10000 spawn"},
+    {LS_KILLING, LE_EXIT_OK, LS_CLEARING, "arm=3000 clear"},
+    {LS_KILLING, LE_EXIT_TEMP, LS_CLEARING, "arm=3000 clear"},
+    {LS_KILLING, LE_EXIT_CFG, LS_CLEARING, "arm=3000 clear"},
+    {LS_KILLING, LE_EXIT_EXEC, LS_CLEARING, "arm=3000 clear"},
+    {LS_KILLING, LE_EXIT_CRASH, LS_CLEARING, "arm=3000 clear"},
     {LS_KILLING, LE_KILL, LS_KILLING, "KILL arm=3000"},
+
+    {LS_CLEARING, LE_DEADLINE, LS_CLEARING, "arm=3000 clear"},
+    {LS_CLEARING, LE_CLEARED, LS_STARTING, "forget arm=10000 spawn"},
+    {LS_CLEARING, LE_KILL, LS_IDLE, "disarm"},
 
     {LS_BACKOFF, LE_DEADLINE, LS_STARTING, "arm=10000 spawn"},
     {LS_BACKOFF, LE_STOP, LS_IDLE, "disarm"},
@@ -155,7 +173,7 @@ static struct life fresh(enum life_state s, enum life_goal goal)
 {
     did[0] = '\0';
     death_answer = 250;
-    return (struct life){.state = s, .goal = goal, .stop_ms = 5000, .fx = &fx};
+    return (struct life){.state = s, .goal = goal, .start_ms = 10000, .stop_ms = 5000, .fx = &fx};
 }
 
 static const struct expect *expected(enum life_state s, enum life_event e)
@@ -170,7 +188,7 @@ static const struct expect *expected(enum life_state s, enum life_event e)
 
 static bool is_exit(unsigned e)
 {
-    return e == LE_EXIT_OK || e == LE_EXIT_TEMP || e == LE_EXIT_CFG || e == LE_EXIT_CRASH;
+    return e >= LE_EXIT_OK && e <= LE_EXIT_CRASH;
 }
 
 static void every_cell(void **state)
@@ -205,19 +223,69 @@ static void every_cell(void **state)
     assert_int_equal(seen, LS_COUNT * LE_COUNT);
 }
 
-static void an_ordered_end_stays_down(void **state)
+/* What follows once nothing of the old process is left: every end under every goal. */
+static void every_end_under_every_goal(void **state)
 {
-    static const enum life_state leaving[] = {LS_DRAINING, LS_STOPPING, LS_KILLING};
+    static const struct {
+        enum life_event end;
+        enum life_state next;
+        const char *effects;
+    } unasked[] = {
+        {LE_EXIT_OK, LS_BACKOFF, "crash arm=250"},     {LE_EXIT_TEMP, LS_BACKOFF, "temp arm=250"},
+        {LE_EXIT_CFG, LS_NEEDS_OPERATOR, "disarm"},    {LE_EXIT_EXEC, LS_PARKED, "arm=300000 exhausted"},
+        {LE_EXIT_CRASH, LS_BACKOFF, "crash arm=250"},
+    };
 
     (void)state;
-    for (unsigned i = 0; i < 3; i++) {
-        for (unsigned e = LE_EXIT_OK; e <= LE_EXIT_CRASH; e++) {
-            struct life l = fresh(leaving[i], GOAL_DOWN);
-            life_event(&l, e);
-            assert_int_equal(l.state, LS_IDLE);
-            assert_string_equal(did, "disarm");
+    for (unsigned i = 0; i < sizeof unasked / sizeof unasked[0]; i++) {
+        for (unsigned goal = GOAL_UP; goal <= GOAL_HELD; goal++) {
+            for (unsigned overdue = 0; overdue < 2; overdue++) {
+                struct life l = fresh(LS_KILLING, (enum life_goal)goal);
+                l.overdue = overdue;
+                life_event(&l, unasked[i].end);
+                assert_int_equal(l.state, LS_CLEARING);
+                did[0] = '\0';
+                life_event(&l, LE_CLEARED);
+                assert_int_equal(l.state, goal == GOAL_DOWN    ? LS_IDLE
+                                          : goal == GOAL_FRESH ? LS_STARTING
+                                          : goal == GOAL_HELD  ? LS_NEEDS_OPERATOR
+                                          : overdue            ? LS_BACKOFF
+                                                               : unasked[i].next);
+                assert_string_equal(did, goal == GOAL_DOWN || goal == GOAL_HELD ? "disarm"
+                                         : goal == GOAL_FRESH                   ? "forget arm=10000 spawn"
+                                         : overdue                              ? "crash arm=250"
+                                                                                : unasked[i].effects);
+            }
         }
     }
+}
+
+static void minds_change_while_descendants_end(void **state)
+{
+    (void)state;
+    struct life l = fresh(LS_READY, GOAL_UP);
+    life_event(&l, LE_EXIT_CRASH);
+    life_event(&l, LE_STOP);
+    life_event(&l, LE_CLEARED);
+    assert_int_equal(l.state, LS_IDLE);
+    l = fresh(LS_READY, GOAL_UP);
+    life_event(&l, LE_STOP);
+    life_event(&l, LE_EXIT_OK);
+    life_event(&l, LE_START);
+    life_event(&l, LE_CLEARED);
+    assert_int_equal(l.state, LS_STARTING);
+}
+
+static void another_build_waits_for_the_operator(void **state)
+{
+    (void)state;
+    struct life l = fresh(LS_STARTING, GOAL_UP);
+    life_event(&l, LE_REFUSED);
+    life_event(&l, LE_EXIT_CRASH);
+    life_event(&l, LE_CLEARED);
+    assert_int_equal(l.state, LS_NEEDS_OPERATOR);
+    life_event(&l, LE_RESTART);
+    assert_int_equal(l.goal, GOAL_UP);
 }
 
 static void stop_and_restart_change_their_minds(void **state)
@@ -230,6 +298,7 @@ static void stop_and_restart_change_their_minds(void **state)
     assert_int_equal(l.goal, GOAL_DOWN);
     life_event(&l, LE_RESTART);
     life_event(&l, LE_EXIT_OK);
+    life_event(&l, LE_CLEARED);
     assert_int_equal(l.state, LS_STARTING);
     assert_int_equal(l.goal, GOAL_UP);
 }
@@ -239,10 +308,11 @@ static void a_late_beat_counts_as_a_crash(void **state)
     (void)state;
     struct life l = fresh(LS_READY, GOAL_UP);
     life_event(&l, LE_BEAT_LATE);
-    did[0] = '\0';
     life_event(&l, LE_EXIT_CRASH);
+    did[0] = '\0';
+    life_event(&l, LE_CLEARED);
     assert_int_equal(l.state, LS_BACKOFF);
-    assert_string_equal(did, "disarm crash arm=250");
+    assert_string_equal(did, "crash arm=250");
     /* The next start begins with a clean flag. */
     life_event(&l, LE_DEADLINE);
     assert_false(l.overdue);
@@ -254,6 +324,8 @@ static void too_many_deaths_park(void **state)
     struct life l = fresh(LS_READY, GOAL_UP);
     death_answer = -1;
     life_event(&l, LE_EXIT_CRASH);
+    did[0] = '\0';
+    life_event(&l, LE_CLEARED);
     assert_int_equal(l.state, LS_PARKED);
     assert_string_equal(did, "crash arm=300000 exhausted");
 }
@@ -264,6 +336,7 @@ static void kill_means_down(void **state)
     struct life l = fresh(LS_READY, GOAL_UP);
     life_event(&l, LE_KILL);
     life_event(&l, LE_EXIT_CRASH);
+    life_event(&l, LE_CLEARED);
     assert_int_equal(l.state, LS_IDLE);
 }
 
@@ -288,7 +361,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_cell),
-        cmocka_unit_test(an_ordered_end_stays_down),
+        cmocka_unit_test(every_end_under_every_goal),
+        cmocka_unit_test(minds_change_while_descendants_end),
+        cmocka_unit_test(another_build_waits_for_the_operator),
         cmocka_unit_test(stop_and_restart_change_their_minds),
         cmocka_unit_test(a_late_beat_counts_as_a_crash),
         cmocka_unit_test(too_many_deaths_park),

@@ -102,7 +102,7 @@ static int serve(bool deaf)
  * its configuration is wrong. edge: dies as soon as it is ready. */
 static int play_worker(const char *name)
 {
-    say(CTL_HELLO, (uint64_t)getpid(), TENAZA_VERSION);
+    say(CTL_HELLO, (uint64_t)getpid(), ctl_build_id);
     if (strcmp(name, "tenaza-cron") == 0) {
         say(CTL_FAIL, EXIT_CONFIG, "no clock here");
         return EXIT_CONFIG;
@@ -324,7 +324,7 @@ static void the_control_socket_answers(void **state)
     assert_null(strstr(answer, "0123456789abcdef"));
     ask(fd, "dance\n", answer, sizeof answer);
     assert_string_equal(answer, "{\"ok\":false,\"code\":\"unknown_request\",\"error\":\"unknown request dance\"}\n");
-    ask(fd, "restart nobody\n", answer, sizeof answer);
+    ask(fd, "worker restart nobody\n", answer, sizeof answer);
     assert_non_null(strstr(answer, "unknown_worker"));
     ask(fd, "log-level loud\n", answer, sizeof answer);
     assert_non_null(strstr(answer, "bad_level"));
