@@ -13,9 +13,6 @@
 #include <unistd.h>
 
 #include "common/err.h"
-#include "proto/build_id.h"
-
-const char ctl_build_id[] = TENAZA_BUILD_ID;
 
 /* More descriptors than one are never sent; room for some, so that surplus ones arrive and are closed. */
 #define FDS_ROOM 8

@@ -200,6 +200,9 @@ void dirs_log(struct sup *s)
     }
 }
 
+/* More than this many times logging.file.maxSize between two looks is a flood. */
+#define FLOOD_FACTOR 4
+
 static bool copy_all(int from, int to, off_t size)
 {
     off_t at = 0;
@@ -236,7 +239,14 @@ void dirs_log_check(struct sup *s)
     }
     snprintf(to, sizeof to, "%s.1", path);
     int fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool ok = fd >= 0 && copy_all(s->log_fd, fd, st.st_size) && ftruncate(s->log_fd, 0) == 0;
+    /* A flood is not kept: it would fill the disk and hold us up while it is copied. */
+    off_t keep = (off_t)cfg_int(&s->cfg, "logging.file.maxSize") * FLOOD_FACTOR;
+    bool flood = st.st_size > keep;
+    bool ok = fd >= 0 && copy_all(s->log_fd, fd, flood ? keep : st.st_size) && ftruncate(s->log_fd, 0) == 0;
+    if (ok && flood) {
+        log_warn("a worker floods the log: %lld MB within a second, only the first %lld MB were kept",
+                 (long long)st.st_size / 1000000, (long long)keep / 1000000);
+    }
     if (!ok) {
         log_warn("the log file could not be set aside: %s", strerror(errno));
     }

@@ -2,7 +2,7 @@
  * operator.c: what a person may do to one worker: restart, stop, start, reset.
  * Runs in: supervisor.     Owns: nothing.
  * Never: does anything to a worker but raise events of its life cycle.
- * Tested in: tests/unit/supervisor/test_supervise.c, tests/scn/f6-operator.test.mjs
+ * Tested in: tests/unit/supervisor/test_supervise.c, tests/scn/h1-bad-workers.test.mjs
  */
 #include "supervisor/sup.h"
 

@@ -13,8 +13,8 @@
 #include "common/log.h"
 #include "supervisor/sup.h"
 
-/* How often the size of the log file is looked at, in seconds. */
-#define LOG_CHECK_S 5.
+/* How often the size of the log file is looked at, in seconds: a worker gone wild writes a gigabyte in one. */
+#define LOG_CHECK_S 1.
 
 uint64_t sup_next_inc(struct sup *s)
 {
@@ -30,6 +30,23 @@ bool sup_all_ready(const struct sup *s)
     for (size_t i = 0; i < s->child_n; i++) {
         const struct child *c = s->children[i];
         if (c->kind->id != WK_channel && c->life.state != LS_READY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * It serves: what every request needs works, and nothing else is just starting for the first time. A worker that has
+ * failed is shown and mended, but holds up nobody.
+ */
+static bool can_serve(const struct sup *s)
+{
+    for (size_t i = 0; i < s->child_n; i++) {
+        const struct child *c = s->children[i];
+        bool required = c->kind->id == WK_store || c->kind->id == WK_bus || c->kind->id == WK_edge;
+        bool first_start = c->kind->id != WK_channel && c->restarts == 0 && life_has_process(&c->life);
+        if (c->life.state != LS_READY && (required || first_start)) {
             return false;
         }
     }
@@ -145,7 +162,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *w, int events)
             if (stop_next_wave(s)) {
                 ev_break(loop, EVBREAK_ALL);
             }
-        } else if (!s->ready_once && sup_all_ready(s)) {
+        } else if (!s->ready_once && can_serve(s)) {
             s->ready_once = true;
             banner_ready(s);
             log_info("ready in %" PRId64 " ms, %s", (clock_mono_us() - s->begun_us) / 1000, s->url);

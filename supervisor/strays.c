@@ -2,7 +2,7 @@
  * strays.c: processes that outlive the worker that started them: found, killed, buried.
  * Runs in: supervisor.     Owns: the list of strays.
  * Never: touches a worker that lives, or what a worker that lives has started.
- * Tested in: tests/unit/supervisor/test_supervise.c, tests/scn/f5-bad-workers.test.mjs
+ * Tested in: tests/unit/supervisor/test_supervise.c, tests/scn/h1-bad-workers.test.mjs
  *
  * Each worker is the subreaper of its own descendants (spawn.c). So whatever it starts stays below it while it
  * lives, also what forks twice and makes a session of its own; when it dies, the kernel hands the first generation of

@@ -2,7 +2,7 @@
  * cmd_workers.c: workers restart|stop|start|reset NAME: asks, then waits until it is so.
  * Runs in: command line.     Owns: nothing.
  * Never: says that a worker works before the supervisor does.
- * Tested in: tests/scn/f6-operator.test.mjs
+ * Tested in: tests/scn/h1-bad-workers.test.mjs
  */
 #include <poll.h>
 #include <stdio.h>

@@ -2,7 +2,9 @@
 // Used by every *.test.mjs. Ends only processes it started. Loopback only, free ports, private state.
 import { spawn, execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync, existsSync, mkdirSync } from "node:fs";
+import {
+    constants, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -79,10 +81,12 @@ export class Proc {
 
 export class Gateway {
     // config: text of the configuration file without edge.port, which is chosen here.
-    static async start({ config = "", env = {}, dir = null, autodetect = false, wait = true } = {}) {
+    // bin: folder of the executables, when it is not the build itself (see ownBin).
+    static async start({ config = "", env = {}, dir = null, autodetect = false, wait = true, bin = build } = {}) {
         const g = new Gateway();
         g.dir = dir || mkdtempSync(join(tmpdir(), "tenaza-scn-"));
         g.keep = dir !== null;
+        g.bin = bin;
         g.state = join(g.dir, "state");
         g.conf = join(g.dir, "tenaza.conf");
         g.port = await freePort();
@@ -103,7 +107,7 @@ export class Gateway {
     }
 
     async up(wait = true) {
-        this.proc = new Proc(join(build, "tenaza"), ["run", "-c", this.conf, "--state", this.state], { env: this.env });
+        this.proc = new Proc(join(this.bin, "tenaza"), ["run", "-c", this.conf, "--state", this.state], { env: this.env });
         if (!wait) return;
         await until("gateway ready", () => {
             if (this.proc.child.exitCode !== null) throw new Error(`exited ${this.proc.child.exitCode}: ${this.proc.err}`);
@@ -129,7 +133,7 @@ export class Gateway {
     cli(args, { timeout = 20000, env = {}, input = null } = {}) {
         return new Promise((done) => {
             const child = execFile(
-                join(build, "tenaza"), ["--state", this.state, ...args],
+                join(this.bin, "tenaza"), ["--state", this.state, ...args],
                 { timeout: timeout * slow, env: { ...this.env, ...env }, maxBuffer: 16 << 20 },
                 (e, out, err) => done({ code: e ? (typeof e.code === "number" ? e.code : 255) : 0, out, err }));
             if (input !== null) child.stdin.end(input);
@@ -167,6 +171,32 @@ export class Gateway {
     logs() {
         const f = join(this.state, "logs/tenaza.log");
         return existsSync(f) ? readFileSync(f, "utf8") : "";
+    }
+}
+
+// Executables of a gateway of its own, so that a scenario can exchange one.
+export class OwnBin {
+    constructor() {
+        this.dir = mkdtempSync(join(tmpdir(), "tenaza-bin-"));
+        for (const f of readdirSync(build).filter((n) => /^tenaza(-[a-z]+)?$/.test(n))) {
+            copyFileSync(join(build, f), join(this.dir, f), constants.COPYFILE_FICLONE);
+        }
+    }
+    path(name) {
+        return join(this.dir, name);
+    }
+    // The worker that misbehaves (tests/fakes/bad_worker.c) in place of `name`.
+    spoil(name, mode) {
+        rmSync(this.path(name), { force: true });
+        copyFileSync(join(build, "tests/fakes/bad_worker"), this.path(name), constants.COPYFILE_FICLONE);
+        writeFileSync(this.path(`${name}.mode`), mode);
+    }
+    repair(name) {
+        rmSync(this.path(name), { force: true });
+        copyFileSync(join(build, name), this.path(name), constants.COPYFILE_FICLONE);
+    }
+    remove() {
+        rmSync(this.dir, { recursive: true, force: true });
     }
 }
 
