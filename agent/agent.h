@@ -7,6 +7,7 @@
  * One run: GRANT -> prepare -> { model -> STEP intent -> tools -> STEP results } -> FINISH.
  *   run.c   creation, end, timeouts         turn.c  one model call, retries, fallbacks
  *   step.c  what is stored and when, resume calls.c the tool calls of one turn
+ *   offer.c which tools there are           effects.c what tools do outside, by way of the store
  *   slots.c GRANT, WANT, ABORT_RUN, drain   caller.c tools that the caller brings along
  */
 #ifndef TENAZA_AGENT_AGENT_H
@@ -34,6 +35,7 @@ struct agent {
     struct plane_store *store;
     struct plane_bus *bus;
     struct http_client *http;
+    const char *state_dir; /* default workspaces are below it */
     struct models models;
     struct map runs;       /* run id -> struct run */
     struct map no_tools;   /* "provider/model" of those whose server refuses tools; values mean nothing */
@@ -87,11 +89,14 @@ struct run {
     uint64_t in_tokens, out_tokens;
 
     struct tool_env env;        /* for tools */
+    uint64_t hidden_tools;      /* bit i: tool_at(i) is not for this conversation */
     struct tool_run tool;
+    struct msg_send send;       /* under way, for the tool `message` */
+    int64_t work_ms;            /* real time at which the model call or the tool began */
     json_t *tool_args;
     size_t turn_row;            /* index of the assistant row whose calls are worked on */
     size_t next_call;
-    size_t results_from;        /* first row of the results that this agent adds */
+    size_t results_from;        /* first row of the results that are not stored yet */
     uint64_t bad_call;          /* hash of the last failing call */
     struct caller caller;
     struct msg_tool_call *handed; /* calls of this turn that the caller has to make */
@@ -108,7 +113,7 @@ struct run {
     bool composed;              /* the extra call for an answer was made */
     bool tool_active;
     bool item_stored;           /* the text of the current message stands in a step already */
-    bool resumed;               /* the calls of turn_row were taken over from an earlier attempt */
+    bool resumed;               /* taken over from an earlier attempt: the next call may have been begun by it */
     bool in_calls;              /* calls_run is on the stack */
     bool caller_asked_again;    /* a call of a caller's tool is due and was asked for a second time */
     bool fin_small;             /* second try of a FINISH that was refused as malformed */
@@ -125,6 +130,7 @@ void agent_status(struct agent *ag); /* tells the supervisor what is going on */
 struct run *run_new(struct agent *ag, const struct msg_grant *g);
 void run_begin(struct run *r);
 const char *run_phase(const struct run *r); /* "waiting for model" */
+uint64_t run_work_ms(const struct run *r);  /* since the model call or the tool began */
 /* Adds a row to the transcript in memory; strings are copied. */
 struct msg_entry *run_add_row(struct run *r, const struct msg_entry *e);
 /* Ends the run for everybody: stops what is under way, keeps partial text, sends FINISH. status: ok error
@@ -138,6 +144,16 @@ void run_forget(struct run *r);
 void turn_start(struct run *r); /* the next model call */
 void turn_model_ready(struct run *r); /* the automatic choice is there */
 void turn_cancel(struct run *r);
+
+/* ---- offer.c */
+/* Which tools this conversation has: r->hidden_tools. */
+void offer_tools(struct run *r);
+bool offer_has(const struct run *r, const struct tool *t);
+
+/* ---- effects.c */
+/* struct tool_env.send and send_cancel: the outbox, through the store. */
+void effect_send(struct tool_run *t, const struct tool_message *m);
+void effect_send_cancel(struct tool_run *t);
 
 /* ---- calls.c */
 void calls_run(struct run *r, size_t row, bool resumed); /* calls of rows[row] that have no result yet */

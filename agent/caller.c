@@ -72,7 +72,7 @@ size_t caller_list_tools(const struct run *r, struct chat_tool *dst, size_t cap,
         const struct tool *t = tool_at(i);
         const struct chat_tool own = {t->name, t->description, t->schema};
         /* Of two tools of one name the caller means its own. */
-        if (!caller_has(r, sv_of(t->name))) {
+        if (offer_has(r, t) && !caller_has(r, sv_of(t->name))) {
             add(dst, &n, &own, chars);
         }
     }

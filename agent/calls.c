@@ -1,13 +1,18 @@
 /*
- * calls.c: the tool calls of one model message, one after the other, and their results as one step.
+ * calls.c: the tool calls of one model message, one after the other, and their results as steps.
  * Runs in: agent.     Owns: the tool call under way (through struct run).
- * Never: runs a call whose arguments do not fit its schema.
- * Tested in: tests/unit/agent/test_turn.c
+ * Never: runs a call whose arguments do not fit its schema; begins a call that may not be replayed before all
+ *        results in front of it are stored, or another one before its own result is.
+ * Tested in: tests/unit/agent/test_turn.c, test_run.c
+ *
+ * So of all calls without a stored result only the first can have been begun by a dead predecessor, unless they
+ * may all be replayed. Results of replayable calls are stored together, at the latest when the last call is done.
  */
 #include <stdio.h>
 
 #include "agent/agent.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/text.h"
 
 static void go_on(struct run *r);
@@ -81,6 +86,7 @@ static void result(struct run *r, sv text, bool is_error)
         .tool_call_id = c->id,
         .tool_name = c->name,
         .is_error = is_error,
+        .took_ms = run_work_ms(r),
     };
     say_result(r, c, text, is_error);
     count_failure(r, c, is_error);
@@ -98,6 +104,7 @@ static void on_tool_done(void *ctx, struct tool_run *t, sv text, bool is_error)
     r->tool_active = false;
     result(r, text, is_error);
     json_free(&r->tool_args);
+    crash_point("agent.after_tool"); /* done, and nobody knows */
     go_on(r);
 }
 
@@ -106,12 +113,40 @@ static void on_tool_done(void *ctx, struct tool_run *t, sv text, bool is_error)
 /* In a run that was taken over some results may be stored already. */
 static bool has_result(const struct run *r, sv id)
 {
-    for (size_t i = r->turn_row + 1; i < r->results_from; i++) {
+    for (size_t i = r->turn_row + 1; i < r->rows_n; i++) {
         if (sv_eq(r->rows[i].tool_call_id, id)) {
             return true;
         }
     }
     return false;
+}
+
+/* The same in every attempt: the row that holds the intent, and the place of the call in it. */
+static sv key_of_call(struct run *r)
+{
+    const struct msg_entry *intent = &r->rows[r->turn_row];
+    return arena_printf(&r->mem, "%.*s:%zu", SV_ARG(sv_empty(intent->id) ? r->g.run_id : intent->id), r->next_call);
+}
+
+static void begin(struct run *r, const struct tool *t, bool resumed)
+{
+    const struct msg_tool_call *c = &r->rows[r->turn_row].calls[r->next_call];
+    char err[512];
+    if (resumed && t->replay == REPLAY_NO) {
+        log_info("run %.*s: outcome of call %.*s (%s) is unknown", SV_ARG(r->g.run_id), SV_ARG(c->id), t->name);
+        result(r, SV("Outcome unknown: the gateway was interrupted while this call was running. It may or may not have "
+                     "happened; verify before repeating it."), true);
+        return;
+    }
+    if (tool_args(t, c->args, &r->tool_args, err, sizeof err) < 0) {
+        result(r, sv_of(err), true);
+        return;
+    }
+    r->tool = (struct tool_run){.tool = t, .env = &r->env, .args = r->tool_args, .key = key_of_call(r),
+                                .done = on_tool_done, .ctx = r};
+    r->tool_active = true;
+    crash_point("agent.before_tool");
+    t->ops->start(&r->tool);
 }
 
 static void start_call(struct run *r)
@@ -127,25 +162,17 @@ static void start_call(struct run *r)
         r->next_call++;
         return;
     }
+    bool resumed = r->resumed;
+    r->resumed = false;
+    r->work_ms = clock_real_ms();
     say_start(r, c);
     const struct tool *t = tool_find(c->name);
-    if (!t) {
-        tool_unknown(c->name, err, sizeof err);
-        result(r, sv_of(err), true);
+    if (t && offer_has(r, t)) {
+        begin(r, t, resumed);
         return;
     }
-    if (r->resumed && t->replay == REPLAY_NO) {
-        result(r, SV("Outcome unknown: the gateway was interrupted while this call was running. It may or may not have "
-                     "happened; verify before repeating it."), true);
-        return;
-    }
-    if (tool_args(t, c->args, &r->tool_args, err, sizeof err) < 0) {
-        result(r, sv_of(err), true);
-        return;
-    }
-    r->tool = (struct tool_run){.tool = t, .env = &r->env, .args = r->tool_args, .done = on_tool_done, .ctx = r};
-    r->tool_active = true;
-    t->ops->start(&r->tool);
+    tool_unknown(c->name, err, sizeof err);
+    result(r, sv_of(err), true);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------------- */
@@ -168,6 +195,28 @@ static void after_results(struct run *r)
     run_finish(r, "error", "unknown", text, "error");
 }
 
+static void results_stored(struct run *r)
+{
+    r->results_from = r->rows_n;
+    r->state = RUN_TOOLS;
+    go_on(r);
+}
+
+/* The call's result, or its beginning, must not share a step with others. */
+static bool stands_alone(const struct run *r, size_t call)
+{
+    const struct msg_entry *intent = &r->rows[r->turn_row];
+    const struct tool *t = call < intent->calls_n ? tool_find(intent->calls[call].name) : NULL;
+    return t && t->replay == REPLAY_NO && !caller_has(r, sv_of(t->name));
+}
+
+/* There are results that must be stored before the next call begins. */
+static bool must_store(const struct run *r)
+{
+    bool fresh = r->rows_n > r->results_from;
+    return fresh && (stands_alone(r, r->next_call) || (r->next_call > 0 && stands_alone(r, r->next_call - 1)));
+}
+
 static void go_on(struct run *r)
 {
     if (r->in_calls) {
@@ -175,17 +224,19 @@ static void go_on(struct run *r)
     }
     r->in_calls = true;
     size_t n = r->rows[r->turn_row].calls_n;
-    while (r->state == RUN_TOOLS && !r->tool_active && r->next_call < n) {
+    while (r->state == RUN_TOOLS && !r->tool_active && r->next_call < n && !must_store(r)) {
         start_call(r);
     }
     r->in_calls = false;
     if (r->state != RUN_TOOLS || r->tool_active) {
         return;
     }
-    if (r->rows_n == r->results_from) {
-        after_results(r); /* all calls are the caller's */
-    } else {
+    if (r->next_call < n) {
+        step_store(r, r->results_from, results_stored);
+    } else if (r->rows_n > r->results_from) {
         step_store(r, r->results_from, after_results);
+    } else {
+        after_results(r);
     }
 }
 

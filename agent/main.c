@@ -15,6 +15,7 @@ static int init(struct worker *w)
     ag->conf = worker_conf(w);
     ag->store = worker_store(w);
     ag->bus = worker_bus(w);
+    ag->state_dir = worker_state_dir(w);
     crypto_init();
     worker_set_ctx(w, ag);
     agent_start(ag);

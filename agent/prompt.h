@@ -21,6 +21,7 @@ struct prompt_facts {
     const char *zone;
     int64_t now_ms;
     bool tools;              /* tools are offered in this call */
+    uint64_t hidden_tools;   /* bit i: but not tool_at(i) */
 };
 
 /* Sections 1, 2, 9 (agent-runtime.md 5.1): the same bytes within a day. */

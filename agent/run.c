@@ -100,6 +100,18 @@ static void retry_now(void *ctx)
     turn_start(ctx);
 }
 
+/* agents.entries.<id>.workspace, else a folder of the agent's own in the state directory. */
+static sv workspace_of(struct run *r)
+{
+    char path[160];
+    (void)snprintf(path, sizeof path, "agents.entries.%.*s.workspace", SV_ARG(r->g.agent_id));
+    const char *dir = conf_str(r->agent->conf, path, NULL);
+    if (dir) {
+        return sv_of(dir);
+    }
+    return arena_printf(&r->mem, "%s/workspace/%.*s", r->agent->state_dir, SV_ARG(r->g.agent_id));
+}
+
 struct run *run_new(struct agent *ag, const struct msg_grant *g)
 {
     struct run *r = xcalloc(1, sizeof *r);
@@ -126,7 +138,11 @@ struct run *run_new(struct agent *ag, const struct msg_grant *g)
         .run_id = r->g.run_id,
         .zone = ag->zone,
         .started_ms = r->started_ms,
+        .workspace = workspace_of(r),
+        .send = effect_send,
+        .send_cancel = effect_send_cancel,
     };
+    offer_tools(r);
     return r;
 }
 
@@ -156,6 +172,12 @@ void run_begin(struct run *r)
     if (!step_resume(r)) {
         turn_start(r);
     }
+}
+
+uint64_t run_work_ms(const struct run *r)
+{
+    int64_t ms = r->work_ms > 0 ? clock_real_ms() - r->work_ms : 0;
+    return ms > 0 ? (uint64_t)ms : 0;
 }
 
 const char *run_phase(const struct run *r)
@@ -280,6 +302,7 @@ static void final_row(struct run *r, const char *stop)
         .stop = sv_of(stop),
         .in_tokens = r->in_tokens,
         .out_tokens = r->out_tokens,
+        .took_ms = run_work_ms(r),
     };
     r->fin.rows = &r->fin_row;
     r->fin.rows_n = 1;

@@ -13,12 +13,19 @@
 
 static void step_send(struct run *r);
 
+#ifdef TENAZA_CRASH_POINTS
+static bool intent(const struct run *r)
+{
+    return sv_eq(r->rows[r->step_from].role, SV("assistant"));
+}
+#endif
+
 static void on_stored(void *ctx, int err, uint16_t type, const void *body)
 {
     struct run *r = ctx;
     (void)type;
     if (err == OK) {
-        crash_point("agent.after_step");
+        crash_point(intent(r) ? "agent.after_intent" : "agent.after_result");
         r->step++;
         r->step_next(r);
         return;
@@ -51,7 +58,7 @@ static void step_send(struct run *r)
         .rows_n = r->rows_n - r->step_from,
     };
     r->state = RUN_STORING;
-    crash_point("agent.before_step");
+    crash_point(intent(r) ? "agent.before_intent" : "agent.before_result");
     store_call(r->agent->store, MSG_STEP, &m, STEP_WITHIN_MS, on_stored, r);
 }
 

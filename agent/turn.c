@@ -12,6 +12,7 @@
 #include "agent/tools/tz.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/id.h"
 #include "common/log.h"
 
 #define PROMPT_MAX ((size_t)256 * 1024)
@@ -33,6 +34,7 @@ static struct prompt_facts facts_of(const struct run *r)
         .zone = r->agent->zone,
         .now_ms = clock_real_ms(),
         .tools = !r->no_tools && !caller_forces(r),
+        .hidden_tools = r->hidden_tools,
     };
     (void)snprintf(path, sizeof path, "agents.entries.%.*s.name", SV_ARG(r->g.agent_id));
     f.name = conf_str(c, path, NULL);
@@ -164,6 +166,7 @@ void turn_start(struct run *r)
     r->env.window = r->choice.window;
     r->state = RUN_MODEL;
     r->item_stored = false;
+    r->work_ms = clock_real_ms();
     stream_item(&r->out);
     say_model(r);
     call_model(r);
@@ -265,6 +268,7 @@ static struct msg_entry assistant_row(struct run *r, const struct reply *reply, 
         .stop = sv_of(stop),
         .in_tokens = reply->in_tokens,
         .out_tokens = reply->out_tokens,
+        .took_ms = run_work_ms(r),
     };
 }
 
@@ -280,6 +284,9 @@ static void store_calls(struct run *r, struct reply *reply)
     (void)snprintf(prefix, sizeof prefix, "%.60s_%u", r->g.run_id.p, r->calls_made);
     reply_settle(reply, prefix);
     struct msg_entry e = assistant_row(r, reply, "toolUse");
+    char id[ID_UUID_LEN];
+    id_uuid(id);
+    e.id = sv_of(id); /* ours, because the keys of the calls come from it */
     for (size_t i = 0; i < reply->calls_n; i++) {
         const struct reply_call *c = &reply->calls[i];
         json_t *args = json_parse(buf_view(&c->args), NULL, 0);

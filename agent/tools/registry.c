@@ -8,13 +8,13 @@
 
 #include <stdio.h>
 
-#define TOOL(name, replay, result_max, description, schema) extern const struct tool_ops tool_##name;
+#define TOOL(name, group, replay, result_max, description, schema) extern const struct tool_ops tool_##name;
 #include "agent/tools/tools.def"
 #undef TOOL
 
 static const struct tool table[] = {
-#define TOOL(name, replay, result_max, description, schema)                                        \
-    {#name, description, schema, REPLAY_##replay, result_max, &tool_##name},
+#define TOOL(name, group, replay, result_max, description, schema)                                 \
+    {#name, description, schema, GROUP_##group, REPLAY_##replay, result_max, &tool_##name},
 #include "agent/tools/tools.def"
 #undef TOOL
 };
@@ -37,6 +37,13 @@ const struct tool *tool_find(sv name)
         }
     }
     return NULL;
+}
+
+const char *tool_group_name(enum tool_group g)
+{
+    static const char *const names[] = {
+        [GROUP_SESSION] = "group:session", [GROUP_FS] = "group:fs", [GROUP_MESSAGING] = "group:messaging"};
+    return names[g];
 }
 
 void tool_unknown(sv name, char *dst, size_t cap)

@@ -15,6 +15,14 @@
 #include "common/sv.h"
 
 enum tool_replay { REPLAY_NO, REPLAY_YES };
+/* What a tool touches; the configuration (tools.deny) and the kind of chat decide by it who is offered it. */
+enum tool_group { GROUP_SESSION, GROUP_FS, GROUP_MESSAGING };
+
+struct tool_run;
+/* A message that a tool wants to leave; empty route: the chat of this conversation. */
+struct tool_message {
+    sv channel, account, chat_id, thread_id, text;
+};
 
 /* Facts a tool may tell the model; views live as long as the run. */
 struct tool_env {
@@ -26,10 +34,14 @@ struct tool_env {
     uint64_t rows;         /* transcript rows in view */
     uint64_t in_tokens, out_tokens; /* of this run so far */
     int64_t started_ms;
+    sv workspace;          /* folder of the file tools, absolute; made when it is first written to */
+    /* Puts a message into the outbox under t->key and calls t->done, later; cancel takes it back from the caller,
+     * not from the store. NULL in tests of tools that do not send. */
+    void (*send)(struct tool_run *t, const struct tool_message *m);
+    void (*send_cancel)(struct tool_run *t);
 };
 
 struct tool;
-struct tool_run;
 typedef void tool_done_fn(void *ctx, struct tool_run *t, sv text, bool is_error);
 
 /* One call under way. The owner keeps it until done was called or cancel returned. */
@@ -37,6 +49,7 @@ struct tool_run {
     const struct tool *tool;
     const struct tool_env *env;
     const json_t *args; /* checked against the schema */
+    sv key;             /* names this call in every attempt: the key of its effect */
     tool_done_fn *done;
     void *ctx;
     void *state; /* the tool's own */
@@ -50,6 +63,7 @@ struct tool_ops {
 
 struct tool {
     const char *name, *description, *schema;
+    enum tool_group group;
     enum tool_replay replay;
     size_t result_max;
     const struct tool_ops *ops;
@@ -58,6 +72,7 @@ struct tool {
 size_t tool_count(void);
 const struct tool *tool_at(size_t i);
 const struct tool *tool_find(sv name); /* NULL: there is none */
+const char *tool_group_name(enum tool_group g); /* "group:fs" */
 
 /* Parses arguments and checks them. 0 and *out, or ERR_BAD and a sentence for the model in err. */
 int tool_args(const struct tool *t, sv text, json_t **out, char *err, size_t cap) ATTR_NODISCARD;

@@ -64,11 +64,11 @@ static bool status_known(sv status)
            sv_eqc(status, "timeout");
 }
 
-static void deliver_answer(struct tx *tx, const struct run *run, const struct msg_finish *m)
+static void deliver_answer(struct tx *tx, struct run *run, const struct msg_finish *m)
 {
     if (run->r.deliver && sv_eqc(m->status, "ok") && !sv_empty(m->reply)) {
         struct route to = {run->r.channel, run->r.account, run->r.chat_id, run->r.thread_id, run->r.reply_to};
-        out_add_row(tx, &to, m->reply, SV("markdown"), run->pub.run_id);
+        run_sent(tx, run, SV_NULL, out_add_row(tx, &to, m->reply, SV("markdown"), run->pub.run_id), SV_NULL);
     }
 }
 

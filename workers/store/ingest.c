@@ -261,6 +261,7 @@ static int start_run(struct tx *tx, struct msg_ingest *in, sv key, struct msg_r_
     j->session_id = s.pub.session_id;
     j->in = in;
     j->in_n = 1;
+    chat_seen(tx, in);
     touch_session(tx, &s, in);
     journal_put(tx, seq, j);
     int rc = queue_add(tx, &s, &run, in);

@@ -84,6 +84,7 @@ void lease_grant(struct tx *tx, struct sess *s, struct run *run, const struct ms
     run->pub.worker = sv_of(to->name);
     run->pub.started_ms = run->pub.started_ms ? run->pub.started_ms : tx->now;
     run->r.place = SV("lease");
+    run_held(tx, run);
     if (run->r.user_n == 0) {
         append_input(tx, s, run, in);
     }
@@ -153,6 +154,12 @@ static int64_t backoff_ms(uint64_t attempt, bool dead)
     return waits[attempt < 1 ? 0 : attempt > 3 ? 2 : attempt - 1];
 }
 
+/* The same step cost two workers, or the run three in all (architecture.md 6). */
+static bool hopeless(const struct run *run)
+{
+    return run->r.lost_times >= RUN_SAME_STEP || run->pub.attempt >= RUN_ATTEMPTS;
+}
+
 static void lose(struct tx *tx, sv run_id, bool dead)
 {
     struct run run;
@@ -165,13 +172,14 @@ static void lose(struct tx *tx, sv run_id, bool dead)
     }
     log_info("run %.*s lost its worker %.*s (attempt %llu)", SV_ARG(run_id), SV_ARG(lease.worker),
              (unsigned long long)run.pub.attempt);
+    run_lost(tx, &run);
     if (lease.abort_ms != 0) {
         struct run_end end = {.state = "aborted", .stop = lease.reason};
         run_finish(tx, &s, &run, &end);
-    } else if (run.pub.attempt >= RUN_ATTEMPTS) {
+    } else if (hopeless(&run)) {
         struct run_end end = {.state = "error",
                               .error_kind = SV("worker_lost"),
-                              .error = SV("The worker that answered this message was lost three times; please "
+                              .error = SV("The worker that answered this message was lost several times; please "
                                           "send it again.")};
         run_finish(tx, &s, &run, &end);
     } else {

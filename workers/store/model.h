@@ -61,6 +61,12 @@ bool run_input(struct tx *tx, const struct run *run, struct msg_r_journal *j, st
 void journal_put(struct tx *tx, uint64_t seq, struct msg_r_journal *j);
 /* Tells the watchers how the run stands. */
 void run_push(struct tx *tx, const struct run *run);
+/* Remembers a delivery of the run. key: of a tool call, or empty; hash: digest for send.c, or empty. The caller
+ * puts the run. */
+void run_sent(struct tx *tx, struct run *run, sv key, sv delivery_id, sv hash);
+/* The same for attempts: a new one, and the loss of the last one. */
+void run_held(struct tx *tx, struct run *run);
+void run_lost(struct tx *tx, struct run *run);
 /* Takes the run out of the place it is in (queue, lease ...) and corrects the counters. */
 void run_release(struct tx *tx, struct sess *s, struct run *run);
 
@@ -116,10 +122,20 @@ size_t abort_runs(struct tx *tx, struct sess *s, sv only, sv reason, bool now, s
 struct route {
     sv channel, account, chat_id, thread_id, reply_to;
 };
-void out_add_row(struct tx *tx, const struct route *to, sv text, sv format, sv run_id);
+/* Returns the id of the delivery; empty: the route leads nowhere. */
+sv out_add_row(struct tx *tx, const struct route *to, sv text, sv format, sv run_id);
 /* Claims deliveries of this account for its worker, as far as its window allows. */
 void out_pump(struct tx *tx, sv account_hash);
 sv out_account_hash(struct tx *tx, sv channel, sv account);
+
+/* ---- known chats (chats.c) ---- */
+
+/* A message came from this chat, and answers go there. */
+void chat_seen(struct tx *tx, const struct msg_ingest *in);
+bool chat_known(struct tx *tx, const struct route *to);
+/* Some of them as text, "irc/default/ann, ...", for whoever named one that is not known. */
+sv chat_some(struct tx *tx);
+void chat_timer(struct tx *tx, sv key);
 
 /* ---- things that happen by themselves (timer.c) ---- */
 
@@ -129,6 +145,7 @@ enum timer_kind {
     TIMER_ABORT = 'a', /* id: run id: the holder did not settle in time */
     TIMER_OUT = 'o',   /* id: account hash: a delivery is due again */
     TIMER_PAIR = 'p',  /* id: key in table pair: a request expires */
+    TIMER_CHAT = 'c',  /* id: key in table chat: nobody has written for long */
     TIMER_OUTD = 'x',  /* id: delivery id: a tombstone expires */
     TIMER_KEEP = 'k',  /* id: session hash: a session that is kept for a while only may go */
 };

@@ -85,7 +85,7 @@ static void make_due(struct tx *tx, struct msg_out_row *row, int64_t due_ms)
     }
 }
 
-void out_add_row(struct tx *tx, const struct route *to, sv text, sv format, sv run_id)
+sv out_add_row(struct tx *tx, const struct route *to, sv text, sv format, sv run_id)
 {
     char random[9];
     id_code(random, 8, "abcdefghijklmnopqrstuvwxyz234567");
@@ -103,7 +103,7 @@ void out_add_row(struct tx *tx, const struct route *to, sv text, sv format, sv r
         .created_ms = tx->now,
     };
     if (sv_empty(to->channel) || sv_empty(to->account) || sv_empty(to->chat_id)) {
-        return;
+        return SV_NULL;
     }
     struct key chat = chat_prefix(tx, &row);
     sv k;
@@ -118,6 +118,7 @@ void out_add_row(struct tx *tx, const struct route *to, sv text, sv format, sv r
     } else {
         out_put_row(tx, &row);
     }
+    return row.delivery_id;
 }
 
 /* ---- claims ---- */

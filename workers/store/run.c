@@ -65,6 +65,50 @@ void run_push(struct tx *tx, const struct run *run)
     push_watchers(tx, false, MSG_RUN, &run->pub);
 }
 
+/* ---- what the run row remembers for those who ask later ---- */
+
+#define HELD_MAX 8
+#define SENT_MAX 64
+
+void run_sent(struct tx *tx, struct run *run, sv key, sv delivery_id, sv hash)
+{
+    if (sv_empty(delivery_id) || run->r.sent_n == SENT_MAX) {
+        return;
+    }
+    struct msg_r_sent *rows = arena_alloc(tx->a, (run->r.sent_n + 1) * sizeof(*rows));
+    for (size_t i = 0; i < run->r.sent_n; i++) {
+        rows[i] = run->r.sent[i];
+    }
+    rows[run->r.sent_n++] = (struct msg_r_sent){.key = key, .delivery_id = delivery_id, .hash = hash};
+    run->r.sent = rows;
+}
+
+void run_held(struct tx *tx, struct run *run)
+{
+    size_t keep = run->r.held_n < HELD_MAX ? run->r.held_n : HELD_MAX - 1;
+    size_t skip = run->r.held_n - keep;
+    struct msg_r_held *rows = arena_alloc(tx->a, (keep + 1) * sizeof(*rows));
+    for (size_t i = 0; i < keep; i++) {
+        rows[i] = run->r.held[skip + i];
+    }
+    rows[keep] = (struct msg_r_held){.worker = run->pub.worker, .fence = run->pub.fence, .at_ms = tx->now,
+                                     .step = run->pub.step};
+    run->r.held = rows;
+    run->r.held_n = keep + 1;
+}
+
+void run_lost(struct tx *tx, struct run *run)
+{
+    bool same = run->r.lost_times > 0 && run->r.lost_step == run->pub.step;
+    run->r.lost_times = same ? run->r.lost_times + 1 : 1;
+    run->r.lost_step = run->pub.step;
+    if (run->r.held_n > 0) {
+        run->r.held[run->r.held_n - 1].lost_ms = tx->now;
+    }
+}
+
+/* ---- places ---- */
+
 static struct key place_key(const struct sess *s, const struct run *run)
 {
     struct key k = {.n = 0};
@@ -111,7 +155,7 @@ void run_release(struct tx *tx, struct sess *s, struct run *run)
 }
 
 /* Error runs tell the sender too; an abort that somebody asked for needs no words. */
-static void deliver_error(struct tx *tx, const struct run *run, const struct run_end *end)
+static void deliver_error(struct tx *tx, struct run *run, const struct run_end *end)
 {
     bool failed = sv_eqc(run->pub.state, "error") || sv_eqc(run->pub.state, "timeout");
     if (!run->r.deliver || !failed || end->quiet) {
@@ -120,7 +164,7 @@ static void deliver_error(struct tx *tx, const struct run *run, const struct run
     struct route to = {run->r.channel, run->r.account, run->r.chat_id, run->r.thread_id, run->r.reply_to};
     sv text = sv_empty(run->pub.error) ? SV("Something went wrong; there is no answer to this message.")
                                        : run->pub.error;
-    out_add_row(tx, &to, text, SV("plain"), run->pub.run_id);
+    run_sent(tx, run, SV_NULL, out_add_row(tx, &to, text, SV("plain"), run->pub.run_id), SV_NULL);
 }
 
 static sv session_status(sv run_state)

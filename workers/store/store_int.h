@@ -27,6 +27,7 @@ enum lane { LANE_MAIN, LANE_CRON, LANE_COUNT };
 /* Budget of a holder to settle an aborted run (agent-runtime.md 3.4). */
 #define ABORT_MS 5000
 #define RUN_ATTEMPTS 3
+#define RUN_SAME_STEP 2 /* workers lost without a step stored in between */
 /* Runs that may wait in all; above that INGEST is answered BUSY. */
 #define QUEUED_MAX 10000
 

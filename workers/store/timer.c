@@ -36,6 +36,9 @@ static void fire(struct tx *tx, enum timer_kind kind, sv id)
     case TIMER_PAIR:
         pairing_expire(tx, id);
         break;
+    case TIMER_CHAT:
+        chat_timer(tx, id);
+        break;
     case TIMER_OUTD:
         out_expire(tx, id);
         break;

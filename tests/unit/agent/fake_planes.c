@@ -46,8 +46,11 @@ void fake_answer(size_t i, int err)
     store_reply_fn *cb = c->cb;
     struct msg_done done = {0};
     struct msg_status status = {.code = err, .text = SV("as the test wants")};
+    struct msg_sent sent = {.delivery_id = SV("d1"), .channel = SV("irc"), .account = SV("default"), .chat_id = SV("ann")};
     c->cb = NULL;
-    if (cb) {
+    if (cb && err == OK && c->type == MSG_SEND) {
+        cb(c->ctx, err, MSG_SENT, &sent);
+    } else if (cb) {
         cb(c->ctx, err, err < 0 ? MSG_STATUS : MSG_DONE, err < 0 ? (void *)&status : (void *)&done);
     }
 }
@@ -71,7 +74,10 @@ void store_call(struct plane_store *p, uint16_t type, const void *body, int64_t 
     c->type = type;
     c->cb = cb;
     c->ctx = ctx;
-    void *dst = type == MSG_STEP ? (void *)&c->step : type == MSG_FINISH ? (void *)&c->finish : (void *)&c->want;
+    void *dst = type == MSG_STEP     ? (void *)&c->step
+                : type == MSG_FINISH ? (void *)&c->finish
+                : type == MSG_SEND   ? (void *)&c->send
+                                     : (void *)&c->want;
     copy_message(type, body, dst);
     if (fake.auto_ok) {
         loop_defer(fake.loop, answer_all, NULL);

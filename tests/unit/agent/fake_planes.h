@@ -21,6 +21,7 @@ struct fake_call {
     struct msg_step step;
     struct msg_finish finish;
     struct msg_want want;
+    struct msg_send send;
 };
 
 struct fake {

@@ -6,6 +6,9 @@
  */
 #include "tests/unit/agent/unit.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "common/clock.h"
 #include "common/err.h"
 #include "tests/unit/agent/fake_planes.h"
@@ -14,6 +17,15 @@ static struct agent ag;
 static struct conf conf;
 static struct loop_timer limit;
 static struct msg_entry user_row;
+
+static char dir[64];
+
+/* A folder for workspaces; only the tests that write make it. */
+static const char *state_dir_of(char dst[64])
+{
+    (void)snprintf(dst, 64, "/tmp/tenaza-run-test-%d", (int)getpid());
+    return dst;
+}
 
 static void too_late(void *ctx)
 {
@@ -32,6 +44,7 @@ static int setup(void **state)
     conf_set_str(&conf, "agents.defaults.timezone", SV("UTC"));
     ag.loop = loop_new();
     ag.conf = &conf;
+    ag.state_dir = state_dir_of(dir);
     fake_reset(ag.loop);
     loop_timer_init(&limit, ag.loop, too_late, NULL);
     loop_timer_start(&limit, 20000);
@@ -266,6 +279,83 @@ static void a_takeover_runs_replayable_calls_again(void **state)
     assert_true(fake.events[0].seq > 100000);
 }
 
+/* Of three calls without a result the first may have been begun by the dead predecessor, the others cannot. */
+static void only_the_first_open_call_is_unknown(void **state)
+{
+    (void)state;
+    struct msg_tool_call calls[3] = {{SV("c1"), SV("write"), SV("{\"path\":\"a.txt\",\"content\":\"1\"}")},
+                                     {SV("c2"), SV("write"), SV("{\"path\":\"b.txt\",\"content\":\"2\"}")},
+                                     {SV("c3"), SV("current_time"), SV("{}")}};
+    struct msg_entry rows[2] = {user_row, {.role = SV("assistant"), .run_id = SV("r1"), .calls = calls, .calls_n = 3}};
+    struct msg_grant g = grant_of(rows, 2);
+    g.attempt = 2;
+    g.step = 1;
+    agent_grant(&ag, &g);
+    run_until(no_runs);
+    assert_int_equal(fake_count(MSG_STEP), 3); /* each write alone, and stored before the next call begins */
+    const struct msg_step *s = &fake.calls[fake_find(MSG_STEP, 0)].step;
+    assert_int_equal(s->rows_n, 1);
+    assert_sv(s->rows[0].tool_call_id, "c1");
+    assert_true(sv_starts(s->rows[0].text, SV("Outcome unknown")));
+    s = &fake.calls[fake_find(MSG_STEP, 1)].step;
+    assert_sv(s->rows[0].tool_call_id, "c2");
+    assert_sv(s->rows[0].text, "Written: b.txt (1 bytes).");
+    s = &fake.calls[fake_find(MSG_STEP, 2)].step;
+    assert_sv(s->rows[0].tool_call_id, "c3");
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/workspace/main/a.txt", dir);
+    assert_int_equal(access(path, F_OK), -1);
+    (void)snprintf(path, sizeof path, "%s/workspace/main/b.txt", dir);
+    assert_int_equal(unlink(path), 0);
+    (void)snprintf(path, sizeof path, "%s/workspace/main", dir);
+    (void)rmdir(path);
+    (void)snprintf(path, sizeof path, "%s/workspace", dir);
+    (void)rmdir(path);
+    (void)rmdir(dir);
+}
+
+static void a_message_is_repeated_under_its_key(void **state)
+{
+    (void)state;
+    struct msg_tool_call call = {SV("c1"), SV("message"), SV("{\"action\":\"send\",\"message\":\"hi\",\"channel\":\"irc\",\"target\":\"ann\"}")};
+    struct msg_entry rows[2] = {user_row, {.id = SV("e-1"), .role = SV("assistant"), .run_id = SV("r1"), .calls = &call, .calls_n = 1}};
+    struct msg_grant g = grant_of(rows, 2);
+    g.attempt = 2;
+    fake.auto_ok = false;
+    agent_grant(&ag, &g);
+    assert_int_equal(fake_count(MSG_SEND), 1);
+    const struct msg_send *m = &fake.calls[fake_find(MSG_SEND, 0)].send;
+    assert_sv(m->key, "e-1:0");
+    assert_sv(m->account, "default");
+    assert_int_equal(m->fence, 7);
+    fake_answer((size_t)fake_find(MSG_SEND, 0), ERR_TIMEOUT);
+    assert_int_equal(fake_count(MSG_SEND), 2);
+    assert_sv(fake.calls[fake_find(MSG_SEND, 1)].send.key, "e-1:0");
+    fake.auto_ok = true;
+    fake_answer((size_t)fake_find(MSG_SEND, 1), OK);
+    run_until(no_runs);
+    const struct msg_step *s = &fake.calls[fake_find(MSG_STEP, 0)].step;
+    assert_sv(s->rows[0].text, "Accepted for delivery to irc/default/ann (delivery d1).");
+}
+
+static void a_tool_that_was_not_offered_does_not_run(void **state)
+{
+    (void)state;
+    struct msg_tool_call calls[2] = {{SV("c1"), SV("write"), SV("{\"path\":\"a\",\"content\":\"1\"}")},
+                                     {SV("c2"), SV("message"), SV("{\"action\":\"send\",\"message\":\"hi\"}")}};
+    struct msg_entry rows[2] = {user_row, {.role = SV("assistant"), .run_id = SV("r1"), .calls = calls, .calls_n = 2}};
+    struct msg_grant g = grant_of(rows, 2);
+    g.session_key = SV("agent:main:irc:group:#room"); /* no file tools among several people */
+    conf_add_list(&conf, "tools.deny", SV("group:messaging"));
+    agent_grant(&ag, &g);
+    run_until(no_runs);
+    assert_int_equal(fake_count(MSG_SEND), 0);
+    const struct msg_step *s = &fake.calls[fake_find(MSG_STEP, 0)].step;
+    assert_true(sv_starts(s->rows[0].text, SV("There is no tool named \"write\"")));
+    s = &fake.calls[fake_find(MSG_STEP, 1)].step;
+    assert_true(sv_starts(s->rows[0].text, SV("There is no tool named \"message\"")));
+}
+
 static void a_fenced_step_is_dropped(void **state)
 {
     (void)state;
@@ -330,6 +420,9 @@ int main(void)
         CASE(abort_before_the_grant),
         CASE(a_run_out_of_time_says_so),
         CASE(a_takeover_runs_replayable_calls_again),
+        CASE(only_the_first_open_call_is_unknown),
+        CASE(a_message_is_repeated_under_its_key),
+        CASE(a_tool_that_was_not_offered_does_not_run),
         CASE(a_fenced_step_is_dropped),
         CASE(want_names_what_is_held),
         CASE(without_a_model_the_user_is_told),

@@ -6,7 +6,9 @@
  */
 #include "harness.h"
 
-#include "common/err.h"
+#include <stdio.h>
+
+#include "common//err.h"
 #include "workers/store/store_int.h"
 
 #define KEY "agent:main:main"
@@ -85,7 +87,7 @@ static void a_dead_agent_s_run_is_granted_again_at_once(void **state)
     assert_int_equal(hx_history(h, KEY)->total, 3);
 }
 
-static void three_lost_workers_end_the_run_and_tell_the_sender(void **state)
+static void the_same_step_twice_ends_the_run_and_tells_the_sender(void **state)
 {
     struct hx *h = *state;
     hx_channel(h, "irc/default", 4, false);
@@ -99,20 +101,40 @@ static void three_lost_workers_end_the_run_and_tell_the_sender(void **state)
     assert_int_equal(hx_grant(h, "agent-1")->attempt, 2); /* at once */
     store_peer_up(h->s, "agent-1", 3);                    /* a newer incarnation says the same as a death */
     hx_idle(h);
-    hx_agent(h, "agent-1#3", 1);
-    assert_null(hx_push(h, "agent-1", MSG_GRANT)); /* backs off */
     hx_check(h);
-    hx_sleep(h, 5000);
-    hx_idle(h);
-    assert_int_equal(hx_grant(h, "agent-1")->attempt, 3);
-    store_peer_gone(h->s, "agent-1", 3);
-    hx_idle(h);
     struct msg_run_get get = {.run_id = a->run_id};
     const struct msg_run *r = hx_ask(h, "edge", MSG_RUN_GET, &get, MSG_RUN);
     assert_sv(r->state, "error");
     assert_sv(r->error_kind, "worker_lost");
     const struct msg_deliver *d = hx_push(h, "irc/default", MSG_DELIVER);
     assert_true(sv_eq(d->text, r->error));
+}
+
+static void three_lost_workers_end_even_a_run_that_gets_on(void **state)
+{
+    struct hx *h = *state;
+    struct msg_entry row = {.role = SV("assistant"), .text = SV("so far")};
+    hx_agent(h, "agent-1#1", 1);
+    (void)hx_send(h, KEY, "r1", "one");
+    for (uint64_t inc = 1; inc <= 3; inc++) {
+        const struct msg_grant *g = hx_grant(h, "agent-1");
+        assert_int_equal(g->attempt, inc);
+        char who[32];
+        (void)snprintf(who, sizeof(who), "agent-1#%llu", (unsigned long long)inc);
+        struct msg_step st = {.run_id = g->run_id, .fence = g->fence, .step = inc, .rows = &row, .rows_n = 1};
+        hx_done(h, who, MSG_STEP, &st, false);
+        store_peer_gone(h->s, "agent-1", inc);
+        hx_idle(h);
+        (void)snprintf(who, sizeof(who), "agent-1#%llu", (unsigned long long)inc + 1);
+        hx_agent(h, who, 1);
+        if (inc == 2) {
+            assert_null(hx_push(h, "agent-1", MSG_GRANT)); /* backs off */
+        }
+        hx_sleep(h, 5000);
+        hx_idle(h);
+    }
+    assert_sv(hx_run(h, "r1")->state, "error");
+    assert_sv(hx_run(h, "r1")->error_kind, "worker_lost");
 }
 
 static void a_silent_agent_loses_its_runs_after_a_minute(void **state)
@@ -264,7 +286,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(slots_and_lanes_bound_the_grants, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dead_agent_s_run_is_granted_again_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(three_lost_workers_end_the_run_and_tell_the_sender, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_same_step_twice_ends_the_run_and_tells_the_sender, setup, teardown),
+        cmocka_unit_test_setup_teardown(three_lost_workers_end_even_a_run_that_gets_on, setup, teardown),
         cmocka_unit_test_setup_teardown(a_silent_agent_loses_its_runs_after_a_minute, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stall_of_the_store_is_not_held_against_agents, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lost_grant_is_sent_again, setup, teardown),

@@ -84,7 +84,7 @@ static void says_what_is_wrong(void **state)
               "t.conf:1: edge.allowedOrigins: entry 1 is no text in quotes\n");
     complains("models = { autodetect = 1; };", "t.conf:1: models.autodetect: true or false is wanted here\n");
     complains("a = 1", "t.conf:1: a: unknown setting, known here: configVersion, include, supervisor, edge, "
-                       "models, agents, session, messages, cron, store, logging, channels\n");
+                       "models, agents, tools, session, messages, cron, store, logging, channels\n");
 }
 
 static void says_what_the_parser_would_hide(void **state)
