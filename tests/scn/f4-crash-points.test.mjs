@@ -14,7 +14,8 @@ const bearer = "hook-bearer-0123456789";
 // site -> worker that dies there
 const sites = {
     "store.before_commit:4": "store", "store.after_commit:4": "store", "store.before_reply:6": "store",
-    "store.between_sends:6": "store", "agent.before_step": "agent-1", "agent.after_step": "agent-1",
+    "store.between_sends:6": "store", "agent.before_intent": "agent-1", "agent.after_intent": "agent-1",
+    "agent.before_tool": "agent-1", "agent.after_tool": "agent-1", "agent.before_result": "agent-1", "agent.after_result": "agent-1",
     "agent.before_finish": "agent-1", "agent.after_finish": "agent-1", "chan.before_send": "webhook/shop",
     "chan.before_receipt": "webhook/shop", "cron.after_ingest": "cron",
 };
