@@ -40,14 +40,19 @@ int64_t clock_mono_ms(void)
     return clock_mono_us() / 1000;
 }
 
-int64_t clock_real_ms(void)
+int64_t clock_real_us(void)
 {
     if (test_real_ms >= 0) {
-        return test_real_ms;
+        return test_real_ms * 1000;
     }
     struct timespec ts;
     clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t clock_real_ms(void)
+{
+    return clock_real_us() / 1000;
 }
 
 /*
@@ -117,6 +122,19 @@ void clock_iso(int64_t real_ms, char dst[CLOCK_ISO_LEN])
     at = put_digits(at, ms / 1000 % 60, 2);
     *at++ = '.';
     at = put_digits(at, ms % 1000, 3);
+    *at++ = 'Z';
+    *at = '\0';
+}
+
+void clock_iso_us(int64_t real_us, char dst[CLOCK_ISO_US_LEN])
+{
+    int64_t ms = real_us / 1000, us = real_us % 1000;
+    if (us < 0) {
+        us += 1000;
+        ms--;
+    }
+    clock_iso(ms, dst);
+    char *at = put_digits(dst + CLOCK_ISO_LEN - 2, us, 3);
     *at++ = 'Z';
     *at = '\0';
 }

@@ -16,12 +16,16 @@
 int64_t clock_mono_ms(void);
 int64_t clock_mono_us(void);
 int64_t clock_real_ms(void);
+int64_t clock_real_us(void);
 /* Tests: freeze both clocks at these values; a negative value thaws. */
 void clock_test_set(int64_t mono_ms, int64_t real_ms);
 
 #define CLOCK_ISO_LEN 25
 /* "2026-11-20T18:04:31.123Z"; dst holds CLOCK_ISO_LEN bytes. */
 void clock_iso(int64_t real_ms, char dst[CLOCK_ISO_LEN]);
+#define CLOCK_ISO_US_LEN 28
+/* The same with microseconds: "2026-11-20T18:04:31.123456Z". */
+void clock_iso_us(int64_t real_us, char dst[CLOCK_ISO_US_LEN]);
 /* RFC 3339 with a zone ("Z" or an offset), seconds optional fraction; false when malformed. */
 bool clock_iso_parse(sv s, int64_t *real_ms);
 

@@ -12,13 +12,20 @@
 #include <stdint.h>
 
 #include "common/attrs.h"
+#include "common/sv.h"
 
 enum log_level { LOG_L_ERROR, LOG_L_WARN, LOG_L_INFO, LOG_L_DEBUG, LOG_L_TRACE };
 
+/* Where journald takes datagrams. */
+#define LOG_JOURNAL_SOCKET "/run/systemd/journal/socket"
+
 enum log_style {
     LOG_STYLE_PLAIN,   /* "18:00:00 INFO edge  text": a terminal or a redirected stderr */
-    LOG_STYLE_JOURNAL, /* "<6>w=edge inc=3 msg=...": stderr is journald */
+    LOG_STYLE_PREFIX,  /* "<6>w=edge inc=3 msg=...": a pipe to a log daemon that knows priorities */
+    LOG_STYLE_JOURNAL, /* journald's own protocol, one datagram a line; the console is a datagram socket */
 };
+bool log_style_parse(const char *text, enum log_style *out); /* "plain", "prefix", "journal" */
+const char *log_style_name(enum log_style style);
 
 /*
  * name: worker name; inc: incarnation (0 in the supervisor and the command line).
@@ -26,10 +33,37 @@ enum log_style {
  */
 void log_init(const char *name, uint64_t inc, enum log_style style, int file_fd);
 void log_set_level(enum log_level level);
-void log_set_console(bool on); /* false: lines go to file_fd only */
+enum log_level log_get_level(void);
+/* Where the lines for people go, -1: nowhere, only to file_fd. stderr until this is called. */
+void log_set_console(int fd);
 bool log_level_parse(const char *text, enum log_level *out);
-/* Extra copy of each line, for the flight recorder; may be NULL. */
+const char *log_level_name(enum log_level level);
+/* Extra copy of each line in the plain form, for the flight recorder; may be NULL. */
 extern void (*log_tap)(const char *line, size_t n);
+
+/*
+ * What is being worked on: appears in every line while it lasts, and in the flight recorder after a death.
+ * message: number of messages.def, 0: none. run: run id. trace: 16 bytes, as in the envelope. Both may be absent.
+ */
+struct log_context {
+    uint16_t message;
+    bool busy;     /* false: the message is the last one that was handled */
+    int64_t at_ms; /* real time when it began */
+    char run[129];
+    char trace[33]; /* hexadecimal */
+};
+void log_context_set(uint16_t message, sv run, sv trace);
+void log_context_end(void);
+void log_context_move(struct log_context *to); /* from now on it stands there */
+const struct log_context *log_context_now(void);
+
+/* A line of another process, which could not write it itself: stray output that its parent read. */
+struct log_origin {
+    const char *name;
+    uint64_t inc;
+    int32_t pid;
+};
+void log_foreign(const struct log_origin *from, enum log_level level, sv text);
 
 /* At most 10 lines a second per call site; what was left out is counted on the next line. NULL: no limit. */
 struct log_site {

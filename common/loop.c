@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "common/buf.h"
+#include "common/counter.h"
 #include "common/err.h"
 
 /* More waiting calls than this can only be a bug: each object defers at most a few times a turn. */
@@ -89,6 +90,7 @@ static void on_woke(struct ev_loop *ev, ev_check *w, int revents)
     UNUSED(ev);
     UNUSED(revents);
     l->woke_at = mono_s();
+    counter_add(C_loop_turns, 1);
 }
 
 static void on_sleeps(struct ev_loop *ev, ev_prepare *w, int revents)

@@ -23,7 +23,9 @@ enum {
     CTL_FD = 3,    /* this channel */
     CONF_FD = 4,   /* sealed memfd with the config section (common/conf.h) */
     LOG_FD = 5,    /* log file, append only */
-    LISTEN_FD = 6, /* first listening socket; how many: config item listen.count */
+    REC_FD = 6,    /* flight recorder (common/recorder.h) */
+    CONSOLE_FD = 7, /* where log lines for people go; stdout and stderr are a pipe to the supervisor */
+    LISTEN_FD = 8, /* first listening socket; how many: config item listen.count */
 };
 
 struct ctl_packet {

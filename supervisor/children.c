@@ -104,6 +104,7 @@ static void fx_signal(struct life *l, enum life_signal sig)
         return;
     }
     if (sig == LSIG_KILL) {
+        c->evidence.killed_by_us = true;
         (void)kill(-c->pid, SIGKILL); /* setsid made it the leader of its group */
         (void)kill(c->pid, SIGKILL);
     } else {
@@ -186,6 +187,7 @@ static struct child *add_child(struct sup *s, const struct worker_kind *kind)
     c->kind = kind;
     c->pidfd = -1;
     c->ctl = -1;
+    c->evidence.stray.fd = -1;
     ev_init(&c->deadline, on_deadline);
     ev_init(&c->beat, on_deadline);
     s->children[s->child_n++] = c;
@@ -250,6 +252,7 @@ void child_free(struct child *c)
     }
     ctlchan_drop(c);
     strays_forget(c);
+    evidence_free(c);
     fd_close(&c->pidfd);
     xfree(c);
 }

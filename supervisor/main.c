@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -118,22 +120,50 @@ static void find_programs(struct sup *s)
     snprintf(s->libexec, sizeof s->libexec, "%.*s/../libexec/tenaza", PATH_MAX - 32, s->exe_dir);
 }
 
+/* Is stderr the journal? systemd names the file behind it in JOURNAL_STREAM; somebody may have redirected it since. */
+static bool stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat st;
+    char here[64];
+
+    if (stream == NULL || fstat(STDERR_FILENO, &st) != 0) {
+        return false;
+    }
+    (void)snprintf(here, sizeof here, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    return strcmp(stream, here) == 0;
+}
+
+/* A datagram socket to journald, which all workers share; -1: there is no journald. */
+static int open_journal(void)
+{
+    const struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = LOG_JOURNAL_SOCKET};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof to) != 0) {
+        fd_close(&fd);
+    }
+    return fd;
+}
+
 static void setup_log(struct sup *s)
 {
     const char *console = cfg_str(&s->cfg, "logging.console");
-    const char *journal = getenv("JOURNAL_STREAM");
     enum log_level level = LOG_L_INFO;
-    bool to_journal = strcmp(console, "journal") == 0 ||
-                      (strcmp(console, "auto") == 0 && journal != NULL && !isatty(STDERR_FILENO));
+    bool to_journal = strcmp(console, "journal") == 0 || (strcmp(console, "auto") == 0 && stderr_is_journal());
 
-    s->log_style = to_journal ? "journal" : "plain";
+    s->log_style = LOG_STYLE_PLAIN;
+    s->console_fd = strcmp(console, "off") == 0 ? -1 : STDERR_FILENO;
+    if (to_journal) {
+        int fd = open_journal();
+        s->log_style = fd >= 0 ? LOG_STYLE_JOURNAL : LOG_STYLE_PREFIX;
+        s->console_fd = fd >= 0 ? fd : s->console_fd;
+    }
     sv_copy(s->log_level, sizeof s->log_level, sv_of(cfg_str(&s->cfg, "logging.level")));
     (void)log_level_parse(s->log_level, &level);
-    log_init("supervisor", 0, to_journal ? LOG_STYLE_JOURNAL : LOG_STYLE_PLAIN, s->log_fd);
+    log_init("supervisor", 0, s->log_style, s->log_fd);
     log_set_level(level);
-    if (strcmp(console, "off") == 0) {
-        log_set_console(false);
-    }
+    log_set_console(s->console_fd);
 }
 
 static void make_token(struct sup *s)

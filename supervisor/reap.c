@@ -8,7 +8,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/err.h"
 #include "common/file.h"
@@ -51,12 +54,15 @@ static void describe(struct child *c, const siginfo_t *end)
     }
 }
 
+static bool was_asked(const struct child *c)
+{
+    return c->life.state == LS_DRAINING || c->life.state == LS_STOPPING ||
+           (c->life.state == LS_KILLING && !c->life.overdue);
+}
+
 static void report(struct child *c, enum life_event e)
 {
-    bool asked = c->life.state == LS_DRAINING || c->life.state == LS_STOPPING ||
-                 (c->life.state == LS_KILLING && !c->life.overdue);
-
-    if (asked) {
+    if (was_asked(c)) {
         log_debug("%s: ended: %s", c->name, c->last_exit);
     } else if (e == LE_EXIT_CFG) {
         snprintf(c->alarm, sizeof c->alarm, "%.300s; put it right, then: tenaza reload, or: tenaza workers start %s", c->last_exit,
@@ -67,9 +73,28 @@ static void report(struct child *c, enum life_event e)
     }
 }
 
+static int64_t micros(struct timeval t)
+{
+    return (int64_t)t.tv_sec * 1000000 + t.tv_usec;
+}
+
+static void bury(struct child *c, const siginfo_t *end, const struct rusage *used)
+{
+    const struct death d = {.code = end->si_code,
+                            .status = end->si_status,
+                            .asked = was_asked(c),
+                            .max_rss_kb = used->ru_maxrss,
+                            .user_us = micros(used->ru_utime),
+                            .system_us = micros(used->ru_stime)};
+
+    evidence_ended(c);
+    obituary_write(c, &d);
+}
+
 void reap_child(struct child *c)
 {
     siginfo_t end = {0};
+    struct rusage used = {0};
 
     /* Only a look: as long as it is not reaped its pid, and so its group, cannot be given to anybody else. */
     if (c->pidfd < 0 || c->exiting ||
@@ -80,15 +105,17 @@ void reap_child(struct child *c)
     ctlchan_read_rest(c); /* its last packets may say why */
     /* What shares its group and session goes at once; strays.c finds the others. */
     (void)kill(-c->pid, SIGKILL);
-    (void)waitid(P_PIDFD, (id_t)c->pidfd, &end, WEXITED | WNOHANG);
+    /* The C library's waitid does not hand out what the process used. */
+    (void)syscall(SYS_waitid, P_PIDFD, c->pidfd, &end, WEXITED | WNOHANG, &used);
     ev_io_stop(c->sup->loop, &c->pid_io);
     fd_close(&c->pidfd);
     ctlchan_drop(c);
-    pid_t pid = c->pid;
-    c->pid = 0;
     enum life_event e = classify(c, &end);
     describe(c, &end);
     report(c, e);
+    bury(c, &end, &used);
+    pid_t pid = c->pid;
+    c->pid = 0;
     if (c->kind->planes == WP_BOTH) {
         peers_announce(c->sup, false, c->name, c->inc, pid);
     }

@@ -26,7 +26,7 @@
 #include "supervisor/sup.h"
 
 #define SECTION_MAX ((size_t)4 * 1024 * 1024)
-#define MAX_INHERITED 4 /* control, section, log, listening socket */
+#define MAX_INHERITED 6 /* control, section, log, recorder, console, listening socket */
 #define MAX_ENV 16
 /* Inherited descriptors are first moved up here, so that none is overwritten while they are put in place. */
 #define FD_PARKING 64
@@ -42,7 +42,8 @@ struct launch {
     int fd_n;
     bool many_files;
     pid_t parent;
-    int null_in, null_log;
+    int null_in, null_out;
+    int stray; /* becomes stdout and stderr */
 };
 
 /* ---- in the new process: only async-signal-safe calls --------------------------------------------------- */
@@ -50,10 +51,11 @@ struct launch {
 static void child_descriptors(struct launch *l)
 {
     for (int i = 0; i < l->fd_n; i++) {
-        l->fds[i] = fcntl(l->fds[i], F_DUPFD, FD_PARKING);
+        l->fds[i] = fcntl(l->fds[i], F_DUPFD, FD_PARKING); /* the console may be our stderr: before the next lines */
     }
     (void)dup2(l->null_in, STDIN_FILENO);
-    (void)dup2(STDERR_FILENO, STDOUT_FILENO);
+    (void)dup2(l->stray, STDOUT_FILENO);
+    (void)dup2(l->stray, STDERR_FILENO);
     for (int i = 0; i < l->fd_n; i++) {
         if (l->fds[i] < 0 || dup2(l->fds[i], CTL_FD + i) < 0) {
             _exit(EXIT_UNAVAILABLE);
@@ -132,7 +134,7 @@ static int make_section(struct child *c)
     struct conf conf = {0};
     struct buf bytes = BUF_INIT(SECTION_MAX);
     struct sup *s = c->sup;
-    const struct cfg_place place = {s->run_dir, s->state_dir, s->log_style, s->token, s->listen_fd >= 0 ? 1 : 0};
+    const struct cfg_place place = {s->run_dir, s->state_dir, log_style_name(s->log_style), s->token, s->listen_fd >= 0 ? 1 : 0};
     int fd = memfd_create("tenaza-section", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
     cfg_section(&s->cfg, c->kind->id, c->kind->id == WK_channel ? &c->account : NULL, &place, &conf);
@@ -240,28 +242,41 @@ static int open_null(int flags)
     return open("/dev/null", flags | O_CLOEXEC);
 }
 
+static void add_fd(struct launch *l, int fd)
+{
+    l->fds[l->fd_n++] = fd >= 0 ? fd : l->null_out;
+}
+
 static int prepare_and_launch(struct launch *l, struct child *c, int far_end)
 {
     int section = make_section(c);
+    int recorder = evidence_recorder(c);
+    int stray = evidence_stray(c);
     int rc = ERR_IO;
 
     l->null_in = open_null(O_RDONLY);
-    l->null_log = open_null(O_WRONLY | O_APPEND);
-    if (section >= 0 && l->null_in >= 0 && l->null_log >= 0) {
-        l->fds[l->fd_n++] = far_end;
-        l->fds[l->fd_n++] = section;
-        l->fds[l->fd_n++] = c->sup->log_fd >= 0 ? c->sup->log_fd : l->null_log;
+    l->null_out = open_null(O_WRONLY | O_APPEND);
+    if (section >= 0 && l->null_in >= 0 && l->null_out >= 0) {
+        l->stray = stray >= 0 ? stray : l->null_out;
+        add_fd(l, far_end); /* in the order of control.h */
+        add_fd(l, section);
+        add_fd(l, c->sup->log_fd);
+        add_fd(l, recorder);
+        add_fd(l, c->sup->console_fd);
         if (c->kind->id == WK_edge && c->sup->listen_fd >= 0) {
-            l->fds[l->fd_n++] = c->sup->listen_fd;
+            add_fd(l, c->sup->listen_fd);
             l->many_files = true;
         }
         rc = launch_process(l, c);
     } else {
         log_error("%s: its configuration section cannot be made: %s", c->name, strerror(errno));
     }
+    evidence_spawned(c, rc == 0);
     fd_close(&section);
+    fd_close(&recorder);
+    fd_close(&stray);
     fd_close(&l->null_in);
-    fd_close(&l->null_log);
+    fd_close(&l->null_out);
     return rc;
 }
 

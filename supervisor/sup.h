@@ -15,9 +15,11 @@
 #include <ev.h>
 
 #include "common/buf.h"
+#include "common/log.h"
 #include "proto/control.h"
 #include "supervisor/backoff.h"
 #include "supervisor/conf_tree.h"
+#include "supervisor/evidence.h"
 #include "supervisor/kinds.h"
 #include "supervisor/lifecycle.h"
 
@@ -56,6 +58,7 @@ struct child {
     unsigned spawns, restarts;
     uint64_t lag_ms;
     char status[512], alarm[512], fail[512], last_exit[640];
+    struct evidence evidence;
     struct ctl_packet *queue; /* waiting for the socket */
     size_t queue_n;
     ev_timer deadline, beat;
@@ -99,7 +102,8 @@ struct sup {
     char url[160];
     char *token;
     bool token_made, state_made;
-    const char *log_style;
+    enum log_style log_style;
+    int console_fd; /* where log lines for people go, -1: nowhere */
     char log_level[8];
     int log_fd, state_lock, run_lock;
     int listen_fd;

@@ -99,6 +99,10 @@ void cli_age(int64_t at_ms, char *dst, size_t cap); /* "3 min ago", "in 2 h" */
 /* Runs argv[0] from PATH with at most CLI_PROGRAM_WORDS words (NULL at the end). What it prints is appended to out, which
  * may be NULL. Returns its exit code; -1: it could not be started, was killed or took too long. */
 int cli_program(const char *const *argv, struct buf *out);
+/* ---- crash reports (cmd_crashes.c) ---- */
+
+/* Those that nobody has looked at yet. */
+size_t crashes_new(const struct cli *c);
 
 /* ---- the running gateway (ctl.c, plane.c) ---- */
 

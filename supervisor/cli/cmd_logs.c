@@ -35,7 +35,7 @@ static bool wanted(const struct filter *f, const json_t *v)
     if (sv_copy(name, sizeof name, json_sv(v, "level"))) {
         (void)log_level_parse(name, &level);
     }
-    return level <= f->level && (!f->worker || sv_eqc(json_sv(v, "w"), f->worker));
+    return level <= f->level && (!f->worker || sv_eqc(json_sv(v, "worker"), f->worker));
 }
 
 static void print_line(const struct cli *c, const struct filter *f, sv line)
@@ -51,7 +51,7 @@ static void print_line(const struct cli *c, const struct filter *f, sv line)
             time_t seconds = (time_t)(ms / 1000);
             struct tm tm;
             (void)strftime(at, sizeof at, "%H:%M:%S", localtime_r(&seconds, &tm));
-            printf("%s %-5.*s %.*s  ", at, SV_ARG(json_sv(v, "level")), SV_ARG(json_sv(v, "w")));
+            printf("%s %-5.*s %.*s  ", at, SV_ARG(json_sv(v, "level")), SV_ARG(json_sv(v, "worker")));
             cli_text(json_sv(v, "msg"));
             putchar('\n');
         }

@@ -120,6 +120,14 @@ static json_t *store_info(struct cli *c, bool check)
     return info;
 }
 
+static void print_crashes(const struct cli *c)
+{
+    size_t n = crashes_new(c);
+    if (n > 0) {
+        printf("\n  %s %zu new crash report%s: tenaza crashes\n", cli_sign(c, SIGN_BAD), n, n == 1 ? "" : "s");
+    }
+}
+
 static void print_status(const struct cli *c, const json_t *v, const json_t *info, size_t bad)
 {
     char up[32];
@@ -131,6 +139,7 @@ static void print_status(const struct cli *c, const json_t *v, const json_t *inf
     }
     putchar('\n');
     print_workers(c, v, false);
+    print_crashes(c);
     if (!info) {
         printf("\n  %s the store does not answer\n", cli_sign(c, SIGN_BAD));
         return;
@@ -168,6 +177,7 @@ int cmd_status(struct cli *c)
     bool worse = bad > 0 || !info || !sv_empty(json_sv(info, "degraded")) || !sv_empty(json_sv(info, "findings"));
     if (c->json) {
         (void)json_object_set_new(v, "ok", json_boolean(!worse));
+        (void)json_object_set_new(v, "newCrashes", json_integer((json_int_t)crashes_new(c)));
         (void)json_object_set(v, "store", info ? info : json_null());
         cli_print_json(v);
         v = NULL;

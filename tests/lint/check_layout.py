@@ -17,7 +17,7 @@ TEXT = tuple(LENGTH) + ('.build', '.md', '.txt', '.sh', '.json', '.conf', '.exam
 OUTSIDE_BASE = {'common/' + h for h in ('loop.h', 'evzmq.h', 'http.h', 'http_guard.h', 'json.h', 'crypto.h')}
 DIRECTION = [
     ('tests/*', ['*']),
-    ('common/*', ['common/*', 'proto/errors.def']),
+    ('common/*', ['common/*', 'proto/errors.def', 'proto/counters.def']),
     ('proto/doc.c', ['proto/*', 'common/*', '*.def']),
     ('proto/wire_json.*', ['proto/*', 'common/*']),
     ('proto/*', ['proto/*', 'base']),
@@ -32,7 +32,7 @@ THIRD_PARTY = {
     'zmq.h': ['common/evzmq.c'], 'czmq.h': ['common/evzmq.c'], 'curl/*': ['common/http*.c'],
     'lmdb.h': ['workers/store/*'], 'libwebsockets.h': ['workers/edge/*_lws.c', 'workers/chan/ws.c'],
     'libconfig.h': ['supervisor/conf_load.c'], 'jansson.h': ['common/json.h'],
-    'sodium.h': ['common/crypto.c'], 'ev.h': ['common/loop.h', 'supervisor/sup.h'], 'msgpack.h': ['proto/*'],
+    'sodium.h': ['common/crypto.c'], 'ev.h': ['common/loop.h', 'supervisor/sup.h', 'supervisor/evidence.h'], 'msgpack.h': ['proto/*'],
     'openssl/*': ['workers/chan/*'], 'systemd/*': ['supervisor/*'], 'cmocka.h': [],
     'pthread.h': [], 'threads.h': [],
 }

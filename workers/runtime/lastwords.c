@@ -24,8 +24,9 @@ enum { STACK_BYTES = 64 * 1024, FRAMES_MAX = 32 };
 static struct {
     char name[64];
     uint64_t inc;
-    int log_fd, ctl_fd;
-} who = {.log_fd = -1, .ctl_fd = -1};
+    struct lastwords_to to;
+    int ctl_fd;
+} who = {.to = {.log_fd = -1, .console_fd = -1}, .ctl_fd = -1};
 
 static char stack[STACK_BYTES];
 
@@ -112,36 +113,51 @@ static void say(int fd, struct words *w, const char *end)
     UNUSED(rc); /* nobody is left to tell */
 }
 
+/* As log.c would write it; worker names need no escaping: see worker_main.c. */
+static void say_json(int sig, const siginfo_t *si)
+{
+    struct words w;
+    char ts[CLOCK_ISO_US_LEN];
+    clock_iso_us(clock_real_us(), ts);
+    w.n = 0;
+    add(&w, "{\"ts\":\"");
+    add(&w, ts);
+    add(&w, "\",\"level\":\"error\",\"worker\":\"");
+    add(&w, who.name);
+    add(&w, "\",\"pid\":");
+    add_number(&w, (uint64_t)getpid(), 10);
+    add(&w, ",\"inc\":");
+    add_number(&w, who.inc, 10);
+    add(&w, ",\"msg\":\"");
+    add_story(&w, sig, si);
+    say(who.to.log_fd, &w, "\"}\n");
+}
+
 static void on_fatal(int sig, siginfo_t *si, void *context)
 {
     UNUSED(context);
     struct words w;
     w.n = 0;
-    add(&w, who.name);
-    add(&w, "#");
-    add_number(&w, who.inc, 10);
-    add(&w, " ");
     add_story(&w, sig, si);
-    say(STDERR_FILENO, &w, "\n");
-    if (who.log_fd >= 0) {
-        char ts[CLOCK_ISO_LEN];
-        clock_iso(clock_real_ms(), ts);
+    recorder_words(who.to.recorder, w.p, w.n);
+    if (who.to.console_fd >= 0) {
         w.n = 0;
-        add(&w, "{\"ts\":\"");
-        add(&w, ts);
-        add(&w, "\",\"level\":\"error\",\"w\":\"");
-        add(&w, who.name); /* worker names need no escaping: see worker_main.c */
-        add(&w, "\",\"inc\":");
+        add(&w, who.name);
+        add(&w, "#");
         add_number(&w, who.inc, 10);
-        add(&w, ",\"msg\":\"");
+        add(&w, " ");
         add_story(&w, sig, si);
-        say(who.log_fd, &w, "\"}\n");
+        say(who.to.console_fd, &w, "\n");
+    }
+    if (who.to.log_fd >= 0) {
+        say_json(sig, si);
     }
     (void)raise(sig); /* SA_RESETHAND: the default action now */
 }
 
 static void on_panic(const char *text)
 {
+    recorder_words(who.to.recorder, text, strlen(text));
     if (who.ctl_fd >= 0) {
         struct ctl_packet p = {.type = CTL_FAIL, .pid = (int32_t)getpid(), .num = EXIT_INTERNAL};
         (void)sv_copy(p.text, sizeof p.text, sv_sub(sv_of(text), 0, sizeof p.text - 1));
@@ -165,11 +181,11 @@ bool lastwords_active(void)
 #endif
 }
 
-void lastwords_install(const char *name, uint64_t inc, int log_fd)
+void lastwords_install(const char *name, uint64_t inc, const struct lastwords_to *to)
 {
     (void)sv_copy(who.name, sizeof who.name, sv_sub(sv_of(name), 0, sizeof who.name - 1));
     who.inc = inc;
-    who.log_fd = log_fd;
+    who.to = *to;
     panic_hook = on_panic;
     if (!lastwords_active()) {
         return;

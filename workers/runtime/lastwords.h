@@ -10,8 +10,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* name, inc: for the line. log_fd gets it as a JSON line, stderr as text; -1: none. Once per process. */
-void lastwords_install(const char *name, uint64_t inc, int log_fd);
+#include "common/recorder.h"
+
+/* Where last words go; absent: -1, NULL. */
+struct lastwords_to {
+    int log_fd;     /* as a JSON line */
+    int console_fd; /* as text */
+    struct recorder *recorder;
+};
+/* name, inc: for the line. Once per process. */
+void lastwords_install(const char *name, uint64_t inc, const struct lastwords_to *to);
 /* False in sanitizer builds, whose own handlers stay. */
 bool lastwords_active(void);
 /* A panic's text is also sent to the supervisor over this descriptor (CTL_FAIL), -1: no more. */

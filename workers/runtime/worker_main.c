@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/counter.h"
 #include "common/err.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -211,7 +212,9 @@ static void on_term(struct ev_loop *ev, ev_signal *s, int revents)
 static void on_beat(void *ctx)
 {
     struct worker *w = ctx;
-    ctl_say(w->ctl, CTL_BEAT, loop_lag_ms(w->loop), NULL);
+    uint32_t lag = loop_lag_ms(w->loop);
+    counter_set(C_loop_lag, (uint64_t)lag * 1000);
+    ctl_say(w->ctl, CTL_BEAT, lag, NULL);
     loop_timer_start(&w->beat, slot_wait_ms(BEAT_MS));
 }
 
@@ -305,16 +308,27 @@ static bool read_section(struct worker *w)
     return ok;
 }
 
+/* The descriptor, or -1 when none was handed over; kept from programs that are started. */
+static int inherited(int fd)
+{
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1;
+}
+
 static void start_log(struct worker *w)
 {
-    bool journal = strcmp(conf_str(&w->conf, "log.style", "plain"), "journal") == 0;
-    bool have_file = fcntl(LOG_FD, F_SETFD, FD_CLOEXEC) == 0;
-    log_init(w->name, w->inc, journal ? LOG_STYLE_JOURNAL : LOG_STYLE_PLAIN, have_file ? LOG_FD : -1);
+    enum log_style style = LOG_STYLE_PLAIN;
     enum log_level level;
+    (void)log_style_parse(conf_str(&w->conf, "log.style", "plain"), &style);
+    struct lastwords_to to = {.log_fd = inherited(LOG_FD), .console_fd = inherited(CONSOLE_FD)};
+    log_init(w->name, w->inc, style, to.log_fd);
+    log_set_console(to.console_fd);
     if (log_level_parse(conf_str(&w->conf, "log.level", "info"), &level)) {
         log_set_level(level);
     }
-    lastwords_install(w->name, w->inc, have_file ? LOG_FD : -1);
+    to.recorder = recorder_use(REC_FD, w->name, w->inc);
+    to.console_fd = style == LOG_STYLE_JOURNAL ? -1 : to.console_fd; /* only whole datagrams go there */
+    (void)close(REC_FD);
+    lastwords_install(w->name, w->inc, &to);
     lastwords_tell(CTL_FD);
 }
 

@@ -536,7 +536,7 @@ static void early_exit_is_quick_and_silent(void **state)
 
 int main(void)
 {
-    log_set_console(false);
+    log_set_console(-1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(early_exit_is_quick_and_silent, setup, teardown),
         cmocka_unit_test_setup_teardown(signals_are_left_alone, setup, teardown),

@@ -32,7 +32,7 @@ struct wait {
 
 void rig_new(struct rig *r)
 {
-    log_set_console(false);
+    log_set_console(-1);
     r->loop = loop_new();
     (void)snprintf(r->dir, sizeof r->dir, "/tmp/tenaza-rig-XXXXXX");
     assert_non_null(mkdtemp(r->dir));

@@ -25,7 +25,7 @@
 static void test_check(void **state)
 {
     (void)state;
-    log_set_console(false);
+    log_set_console(-1);
     struct peers *p = peers_new();
     assert_null(peers_check(p, SV("irc/default#3"), 100));
     peers_up(p, "irc/default", 3, 100);
@@ -65,7 +65,7 @@ static void test_incarnations(void **state)
 static void test_caps(void **state)
 {
     (void)state;
-    log_set_console(false);
+    log_set_console(-1);
     struct peers *p = peers_new();
     char name[200];
     for (int i = 0; i < PEERS_MAX + 5; i++) {

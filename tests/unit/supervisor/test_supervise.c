@@ -29,6 +29,7 @@
 #include "common/err.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "supervisor/crashdir.h"
 #include "supervisor/sup.h"
 
 /* ---- the worker side ------------------------------------------------------------------------------------ */
@@ -184,12 +185,13 @@ static int setup(void **state)
     }
     setenv("TENAZA_TEST_SECRET", "not for workers", 1);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-    log_set_console(false);
+    log_set_console(-1);
     cfg_init(&s.cfg);
     s.rules = (struct backoff_rules){.first = 50, .max = 1000, .reset_after = 60000, .within = 60000, .failures = 2};
     s.log_fd = -1;
     s.listen_fd = -1;
-    s.log_style = "plain";
+    s.log_style = LOG_STYLE_PLAIN;
+    s.console_fd = -1;
     s.token = xstrdup("0123456789abcdef");
     sv_copy(s.log_level, sizeof s.log_level, SV("warn"));
     sv_copy(s.exe_dir, sizeof s.exe_dir, sv_of(dir));
@@ -203,6 +205,20 @@ static int setup(void **state)
         life_event(&s.children[i]->life, LE_START);
     }
     return 0;
+}
+
+static void remove_reports(void)
+{
+    char folder[PATH_MAX];
+    static struct crash list[CRASH_KEEP];
+
+    crash_dir(dir, folder, sizeof folder);
+    for (size_t n = crash_list(folder, list, ARRAY_LEN(list)); n > 0; n--) {
+        char *path = xasprintf("%s/%s.txt", folder, list[n - 1].id);
+        unlink(path);
+        xfree(path);
+    }
+    rmdir(folder);
 }
 
 static int teardown(void **state)
@@ -221,6 +237,7 @@ static int teardown(void **state)
         snprintf(path, sizeof path, "%s/%s", dir, worker_kinds[k].exe);
         unlink(path);
     }
+    remove_reports();
     rmdir(dir);
     return 0;
 }
@@ -229,8 +246,8 @@ static void a_worker_inherits_what_it_should_and_nothing_else(void **state)
 {
     (void)state;
     until_state("agent-1", LS_READY);
-    /* stdin, stdout, stderr, control, section, log. */
-    wait_for_text("agent-1", "fds=6 sig=9 nnp=1 own=1 section=1 sealed=1 level=warn env=10");
+    /* stdin, stdout, stderr, control, section, log, recorder, console. */
+    wait_for_text("agent-1", "fds=8 sig=9 nnp=1 own=1 section=1 sealed=1 level=warn env=10");
 }
 
 static void hubs_learn_who_lives(void **state)
