@@ -11,6 +11,7 @@
 #include "common/buf.h"
 #include "common/counter.h"
 #include "common/err.h"
+#include "common/log.h"
 
 /* More waiting calls than this can only be a bug: each object defers at most a few times a turn. */
 #define DEFER_MAX (1u << 20)
@@ -98,6 +99,7 @@ static void on_sleeps(struct ev_loop *ev, ev_prepare *w, int revents)
     struct loop *l = w->data;
     UNUSED(ev);
     UNUSED(revents);
+    log_context_end(); /* nothing is being worked on while we sleep */
     double took = mono_s() - l->woke_at;
     uint32_t ms = took < 0 ? 0 : took > 3.6e6 ? UINT32_MAX : (uint32_t)(took * 1e3);
     if (ms > l->lag_ms) {

@@ -9,11 +9,13 @@
 
 #include "common/arena.h"
 #include "common/buf.h"
+#include "common/counter.h"
 #include "common/err.h"
 #include "common/evzmq.h"
 #include "common/log.h"
 #include "proto/envelope.h"
 #include "proto/wire.h"
+#include "workers/runtime/context.h"
 
 struct route {
     struct evzmq *sock;
@@ -23,6 +25,12 @@ struct route {
     struct arena arena;
     uint64_t messages, drops;
 };
+
+static void count_drop(struct route *r)
+{
+    r->drops++;
+    counter_add(C_bus_dropped, 1);
+}
 
 /* Answers `to` (the sender of *asked) in the name of the bus. */
 static void answer(struct route *r, sv to, const struct envelope *asked, uint16_t type, const void *body)
@@ -35,7 +43,7 @@ static void answer(struct route *r, sv to, const struct envelope *asked, uint16_
         return;
     }
     if (evzmq_send(r->sock, to, buf_view(&r->header), buf_view(&r->body)) != OK) {
-        r->drops++;
+        count_drop(r);
     }
 }
 
@@ -55,7 +63,7 @@ static void to_worker(struct route *r, const struct envelope *e, const struct ev
     if (rc == OK) {
         return;
     }
-    r->drops++;
+    count_drop(r);
     if (rc == ERR_BUSY) {
         refuse(r, m->peer, e, ERR_BUSY, SV("that worker does not keep up"));
     } else {
@@ -76,7 +84,9 @@ static void deliver(struct route *r, struct subscriber *s, const struct envelope
     }
     sv to = peers_routing(r->peers, sv_of(s->name));
     s->gap = sv_empty(to) || evzmq_send(r->sock, to, header, m->body) != OK;
-    r->drops += s->gap;
+    if (s->gap) {
+        count_drop(r);
+    }
 }
 
 static void to_topic(struct route *r, const struct envelope *e, const struct evzmq_msg *m)
@@ -141,7 +151,13 @@ static void on_message(void *ctx, const struct evzmq_msg *m)
         log_warn("dropping a message of %s: its header is malformed or bears another name", name);
         return;
     }
+    const struct msg_desc *d = msg_desc(e.type);
+    if (d) {
+        context_message(d, NULL, e.trace);
+    }
     r->messages++;
+    counter_add(C_bus_messages, 1);
+    counter_add(C_bus_bytes, m->header.n + m->body.n);
     if (e.flags & ENV_TOPIC) {
         to_topic(r, &e, m);
     } else if (sv_empty(e.dst)) {
@@ -149,6 +165,7 @@ static void on_message(void *ctx, const struct evzmq_msg *m)
     } else {
         to_worker(r, &e, m);
     }
+    log_context_end();
     arena_reset(&r->arena);
 }
 
@@ -196,6 +213,7 @@ void route_peer(struct route *r, bool up, const char *name, uint64_t inc, int32_
     } else if (peers_gone(r->peers, name, inc)) {
         topics_forget(r->topics, sv_of(name));
     }
+    counter_set(C_bus_peers, peers_count(r->peers));
 }
 
 size_t route_peers(const struct route *r)

@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/map.h"
 #include "proto/wire.h"
+#include "workers/runtime/context.h"
 #include "workers/runtime/link.h"
 
 enum {
@@ -98,6 +99,8 @@ static struct topic *topic_of(struct plane_bus *p, sv name, bool make)
 static int send_body(struct plane_bus *p, struct envelope *e, const void *body)
 {
     struct wire_error why;
+    struct trace trace = context_trace();
+    e->trace = trace_view(&trace);
     buf_reset(&p->body);
     int rc = wire_encode(e->type, body, &p->body, &why);
     if (rc != OK) {
@@ -176,6 +179,7 @@ static void *decode(struct plane_bus *p, const struct envelope *e, sv bytes)
         log_warn("%.*s sent a bad %s: %s", SV_ARG(e->src), d->name, why.text);
         return NULL;
     }
+    context_message(d, body, e->trace);
     return body;
 }
 
@@ -368,6 +372,7 @@ static void on_message(void *ctx, const struct envelope *e, sv body)
     } else if (e->flags & ENV_REQUEST) {
         on_request(p, e, body);
     }
+    log_context_end();
     arena_reset(&p->arena);
 }
 

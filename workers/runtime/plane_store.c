@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/map.h"
 #include "proto/wire.h"
+#include "workers/runtime/context.h"
 #include "workers/runtime/link.h"
 
 enum {
@@ -42,6 +43,7 @@ struct request {
     int64_t real_deadline_ms;
     store_reply_fn *cb;
     void *ctx;
+    struct trace trace;
     size_t n;
     char body[];
 };
@@ -109,7 +111,8 @@ static void send_request(struct plane_store *p, struct request *r, int64_t now)
     struct envelope e = {.type = r->type,
                          .flags = ENV_REQUEST,
                          .rid = r->rid,
-                         .deadline_ms = r->real_deadline_ms};
+                         .deadline_ms = r->real_deadline_ms,
+                         .trace = trace_view(&r->trace)};
     int rc = link_send(p->link, &e, sv_mem(r->body, r->n));
     r->next_ms = now + (rc == OK ? around(RESEND_MS) : FULL_MS);
 }
@@ -247,6 +250,9 @@ static void on_reply(struct plane_store *p, const struct envelope *e, sv bytes)
     }
     unhook(p, r);
     if (r->cb) {
+        if (d) {
+            context_message(d, body, trace_view(&r->trace));
+        }
         r->cb(r->ctx, err, body ? e->type : 0, body);
     }
     xfree(r);
@@ -263,6 +269,7 @@ static void on_push(struct plane_store *p, const struct envelope *e, sv bytes)
         struct wire_error why;
         void *body = arena_alloc(&p->arena, d->size);
         if (wire_decode(e->type, bytes, &p->arena, body, &why) == OK) {
+            context_message(d, body, e->trace);
             p->push[i].fn(p->push[i].ctx, e->type, body);
         } else {
             log_error("the store pushed a %s that cannot be read: %s", d->name, why.text);
@@ -281,6 +288,7 @@ static void on_message(void *ctx, const struct envelope *e, sv body)
     } else if (e->flags & ENV_PUSH) {
         on_push(p, e, body);
     }
+    log_context_end();
 }
 
 /* ---- the interface --------------------------------------------------------------------------------- */
@@ -344,6 +352,10 @@ void store_call(struct plane_store *p, uint16_t type, const void *body, int64_t 
     r->cb = cb;
     r->ctx = ctx;
     r->field = why.field;
+    r->trace = context_trace();
+    if (!r->trace.is) {
+        r->trace = trace_new(); /* here something begins */
+    }
     r->n = p->body.n;
     if (r->n > 0) {
         memcpy(r->body, p->body.p, r->n);

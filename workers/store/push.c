@@ -15,7 +15,7 @@ static struct out *out_add(struct store *s)
         s->outs = xrealloc(s->outs, s->outs_cap * sizeof(*s->outs));
     }
     struct out *o = &s->outs[s->outs_n++];
-    *o = (struct out){0};
+    *o = (struct out){.trace = context_trace()};
     return o;
 }
 
@@ -153,7 +153,11 @@ void out_fail(struct tx *tx, int err)
 static void push_body(struct tx *tx, const struct client *to, uint16_t type, size_t off, size_t len)
 {
     struct out *o = out_add(tx->s);
-    *o = (struct out){.dst = to->id, .type = type, .flags = ENV_PUSH, .off = off, .len = len};
+    o->dst = to->id;
+    o->type = type;
+    o->flags = ENV_PUSH;
+    o->off = off;
+    o->len = len;
 }
 
 void push(struct tx *tx, const struct client *to, uint16_t type, const void *body)
@@ -205,6 +209,7 @@ void out_send_all(struct store *s)
                               .type = o->type,
                               .flags = o->flags,
                               .rid = o->rid,
+                              .trace = trace_view(&o->trace),
                               .body = sv_mem(s->bodies.p + o->off, o->len)};
         s->send(s->send_ctx, &m);
         crash_point("store.between_sends");

@@ -127,7 +127,7 @@ static void on_retry(void *ctx)
 static void send_out(void *ctx, const struct store_out *m)
 {
     struct server *v = ctx;
-    struct envelope e = {.type = m->type, .flags = m->flags, .rid = m->rid, .src = SV("store")};
+    struct envelope e = {.type = m->type, .flags = m->flags, .rid = m->rid, .src = SV("store"), .trace = m->trace};
     buf_reset(&v->header);
     if (!envelope_encode(&e, &v->header)) {
         return;
@@ -197,6 +197,7 @@ static void on_message(void *ctx, const struct evzmq_msg *m)
                                               .inc = peers_inc(v->peers, sv_of(name)),
                                               .type = e.type,
                                               .rid = e.rid,
+                                              .trace = arena_sv(&v->arena, e.trace),
                                               .body = arena_sv(&v->arena, m->body)};
 }
 

@@ -46,6 +46,7 @@ struct store_out {
     uint16_t type;
     uint8_t flags; /* enum envelope_flag */
     uint64_t rid;
+    sv trace;
     sv body;
 };
 typedef void store_send_fn(void *ctx, const struct store_out *m);
@@ -57,6 +58,7 @@ struct store_req {
     uint16_t type;
     uint64_t rid;
     sv body;
+    sv trace; /* 16 bytes, or absent */
 };
 
 /* 0, or an exit code of err.h with one sentence in text. */

@@ -12,6 +12,7 @@
 #include "common/err.h"
 #include "common/map.h"
 #include "proto/envelope.h"
+#include "workers/runtime/context.h"
 #include "workers/store/db.h"
 #include "workers/store/rec.h"
 #include "workers/store/store.h"
@@ -61,6 +62,7 @@ struct out {
     uint16_t type; /* MSG_NONE: a slot that was not filled */
     uint8_t flags;
     uint64_t rid;
+    struct trace trace; /* of the request that set it off */
     size_t off, len; /* in store.bodies */
 };
 

@@ -104,18 +104,26 @@ static void one_request(struct tx *tx, const struct store_req *r)
     tx->retry_ms = 0;
     tx->unfit = false;
     from->seen_ms = clock_mono_ms();
+    const struct msg_desc *d = msg_desc(r->type);
+    if (d != NULL) {
+        context_message(d, NULL, r->trace);
+    }
     out_begin(s, from->id, r->rid);
     int rc;
     if (h == NULL) {
         rc = refuse(tx, ERR_BAD, "type", "the store does not know this message");
     } else {
         rc = decode(tx, r, &body);
+        if (rc == OK) {
+            context_message(d, body, r->trace);
+        }
         rc = rc != OK ? rc : h->writes ? call_nested(tx, h->fn, from, body) : call_reading(tx, h->fn, from, body);
     }
     if (rc != OK && tx->db_err == 0) {
         s->outs[s->answer_at].type = MSG_NONE;
         out_fail(tx, rc);
     }
+    log_context_end();
 }
 
 /* ---- the transaction ---- */

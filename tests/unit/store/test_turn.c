@@ -54,7 +54,11 @@ static void one_bad_request_does_not_spoil_the_batch(void **state)
         in.session_key = arena_printf(&h->a, "agent:main:%zu", i);
         struct buf b = BUF_INIT(4096);
         assert_int_equal(wire_encode(MSG_INGEST, &in, &b, NULL), OK);
-        reqs[i] = (struct store_req){"edge", 1, MSG_INGEST, 1000 + i, arena_sv(&h->a, buf_view(&b))};
+        reqs[i] = (struct store_req){.name = "edge",
+                                     .inc = 1,
+                                     .type = MSG_INGEST,
+                                     .rid = 1000 + i,
+                                     .body = arena_sv(&h->a, buf_view(&b))};
         buf_free(&b);
     }
     reqs[7].body = SV("\xff\xff");
