@@ -1,5 +1,5 @@
 /*
- * evidence.c: flight recorder, stray output and counters of each worker, from its spawn to its end.
+ * evidence.c: flight recorder, other output and counters of each worker, from its spawn to its end.
  * Runs in: supervisor.     Owns: struct evidence of each child.
  * Never: trusts what a worker left there; fails a spawn because evidence cannot be kept.
  * Tested in: tests/unit/supervisor/test_evidence.c
@@ -76,18 +76,18 @@ int evidence_recorder(struct child *c)
     return fd;
 }
 
-int evidence_stray(struct child *c)
+int evidence_outpipe(struct child *c)
 {
     int ends[2];
 
-    stray_close(c);
+    outpipe_close(c);
     if (pipe2(ends, O_CLOEXEC) != 0) {
-        log_warn("%s: its stray output is not read: %s", c->name, strerror(errno));
+        log_warn("%s: its other output is not read: %s", c->name, strerror(errno));
         return -1;
     }
     /* Only our end: a worker's printf must not meet EAGAIN. */
     (void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
-    c->evidence.stray.fd = ends[0];
+    c->evidence.out.fd = ends[0];
     return ends[1];
 }
 
@@ -97,23 +97,23 @@ void evidence_spawned(struct child *c, bool ok)
 
     e->killed_by_us = false;
     if (!ok) {
-        stray_close(c);
+        outpipe_close(c);
         recorder_unmap(e->recorder);
         e->recorder = NULL;
         return;
     }
     e->oom_kills = obituary_oom_kills();
-    stray_watch(c);
+    outpipe_watch(c);
 }
 
 void evidence_ended(struct child *c)
 {
-    stray_drain(c);
-    stray_close(c);
+    outpipe_drain(c);
+    outpipe_close(c);
 }
 
 void evidence_free(struct child *c)
 {
-    stray_close(c);
+    outpipe_close(c);
     retire(&c->evidence);
 }

@@ -1,5 +1,5 @@
 /*
- * evidence.h: what the supervisor keeps of a worker to explain its death: flight recorder, stray output, counters.
+ * evidence.h: what the supervisor keeps of a worker to explain its death: flight recorder, other output, counters.
  * Runs in: supervisor.     Owns: the members of struct evidence.
  * Never: trusts what a worker left there; needs anything of the worker at the moment of looking.
  * Tested in: tests/unit/supervisor/test_evidence.c
@@ -18,7 +18,7 @@ struct child;
 struct sup;
 
 /* What a worker (or its loader, or a sanitizer) wrote to stdout and stderr. */
-struct stray {
+struct outpipe {
     int fd;            /* our end of the pipe, -1: none */
     char line[1024];   /* the unfinished line */
     size_t line_n;
@@ -36,7 +36,7 @@ struct stray {
 struct evidence {
     struct recorder *recorder; /* of the living incarnation, or of the dead one until the next; NULL: none */
     struct counters past;      /* what earlier incarnations counted */
-    struct stray stray;
+    struct outpipe out;
     bool killed_by_us;         /* SIGKILL came from us */
     uint64_t oom_kills;        /* of the whole machine, when it was started */
 };
@@ -44,7 +44,7 @@ struct evidence {
 /* evidence.c. Before a spawn: the recorder to hand over, -1: none (it works without). */
 int evidence_recorder(struct child *c);
 /* The write end of the pipe for stdout and stderr, -1: none. */
-int evidence_stray(struct child *c);
+int evidence_outpipe(struct child *c);
 void evidence_spawned(struct child *c, bool ok); /* watch the pipe, or drop everything */
 /* Its process has ended: reads what is left in the pipe and closes it. */
 void evidence_ended(struct child *c);
@@ -53,10 +53,10 @@ void evidence_free(struct child *c);
 uint64_t evidence_cell(const struct child *c, const struct counter_row *row);
 void evidence_histogram(const struct child *c, const struct counter_row *row, struct histogram *out);
 
-/* stray.c */
-void stray_watch(struct child *c);
-void stray_drain(struct child *c); /* what is left in the pipe of a dead worker */
-void stray_close(struct child *c);
+/* outpipe.c */
+void outpipe_watch(struct child *c);
+void outpipe_drain(struct child *c); /* what is left in the pipe of a dead worker */
+void outpipe_close(struct child *c);
 
 /* obituary.c: one file per death below <state>/crash. cause: one line. */
 struct death {

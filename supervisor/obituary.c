@@ -23,7 +23,7 @@
 #include "supervisor/crashdir.h"
 #include "supervisor/sup.h"
 
-#define REPORT_MAX ((size_t)96 * 1024) /* ring, last words and stray output together are below 76 KiB */
+#define REPORT_MAX ((size_t)96 * 1024) /* ring, last words and other output together are below 76 KiB */
 
 /* ---- what the numbers mean ------------------------------------------------------------------------------ */
 
@@ -198,9 +198,9 @@ static void build(struct buf *b, const struct child *c, const struct death *d)
     if (e->recorder != NULL) {
         put_recorder(b, e->recorder);
     }
-    if (e->stray.last_n > 0) {
+    if (e->out.last_n > 0) {
         (void)buf_str(b, "\n--- what it wrote to its standard output and error, newest last ---\n");
-        (void)buf_add(b, e->stray.last, e->stray.last_n);
+        (void)buf_add(b, e->out.last, e->out.last_n);
     }
     if (e->recorder != NULL) {
         (void)buf_str(b, "\n--- its log, newest last ---\n");

@@ -43,7 +43,7 @@ struct launch {
     bool many_files;
     pid_t parent;
     int null_in, null_out;
-    int stray; /* becomes stdout and stderr */
+    int out; /* becomes stdout and stderr */
 };
 
 /* ---- in the new process: only async-signal-safe calls --------------------------------------------------- */
@@ -54,8 +54,8 @@ static void child_descriptors(struct launch *l)
         l->fds[i] = fcntl(l->fds[i], F_DUPFD, FD_PARKING); /* the console may be our stderr: before the next lines */
     }
     (void)dup2(l->null_in, STDIN_FILENO);
-    (void)dup2(l->stray, STDOUT_FILENO);
-    (void)dup2(l->stray, STDERR_FILENO);
+    (void)dup2(l->out, STDOUT_FILENO);
+    (void)dup2(l->out, STDERR_FILENO);
     for (int i = 0; i < l->fd_n; i++) {
         if (l->fds[i] < 0 || dup2(l->fds[i], CTL_FD + i) < 0) {
             _exit(EXIT_UNAVAILABLE);
@@ -251,13 +251,13 @@ static int prepare_and_launch(struct launch *l, struct child *c, int far_end)
 {
     int section = make_section(c);
     int recorder = evidence_recorder(c);
-    int stray = evidence_stray(c);
+    int out = evidence_outpipe(c);
     int rc = ERR_IO;
 
     l->null_in = open_null(O_RDONLY);
     l->null_out = open_null(O_WRONLY | O_APPEND);
     if (section >= 0 && l->null_in >= 0 && l->null_out >= 0) {
-        l->stray = stray >= 0 ? stray : l->null_out;
+        l->out = out >= 0 ? out : l->null_out;
         add_fd(l, far_end); /* in the order of control.h */
         add_fd(l, section);
         add_fd(l, c->sup->log_fd);
@@ -274,7 +274,7 @@ static int prepare_and_launch(struct launch *l, struct child *c, int far_end)
     evidence_spawned(c, rc == 0);
     fd_close(&section);
     fd_close(&recorder);
-    fd_close(&stray);
+    fd_close(&out);
     fd_close(&l->null_in);
     fd_close(&l->null_out);
     return rc;

@@ -1,5 +1,5 @@
 /*
- * test_evidence.c: stray output becomes lines and has limits, reports are written, kept in number, and never needed.
+ * test_evidence.c: other output becomes lines and has limits, reports are written, kept in number, and never needed.
  * Runs in: unit tests.     Owns: its scratch folder.
  * Never: starts a process.
  * Tested in: itself.
@@ -41,11 +41,11 @@ static int setup(void **state)
     s.loop = ev_loop_new(EVFLAG_AUTO);
     memset(&c, 0, sizeof c);
     c.sup = &s;
-    c.evidence.stray.fd = -1;
+    c.evidence.out.fd = -1;
     c.inc = 5;
     c.pid = 4711;
     sv_copy(c.name, sizeof c.name, SV("irc/default"));
-    pipe_in = evidence_stray(&c);
+    pipe_in = evidence_outpipe(&c);
     assert_true(pipe_in >= 0);
     int fd = evidence_recorder(&c);
     assert_true(fd >= 0);
@@ -111,8 +111,8 @@ static void stray_output_becomes_lines(void **state)
     write_all("no end");
     evidence_ended(&c);
     assert_non_null(strstr(logged(), "\"msg\":\"no end\""));
-    assert_int_equal(c.evidence.stray.lines_total, 3);
-    assert_int_equal(c.evidence.stray.fd, -1);
+    assert_int_equal(c.evidence.out.lines_total, 3);
+    assert_int_equal(c.evidence.out.fd, -1);
 }
 
 static void a_flood_is_counted_and_left_in_the_pipe(void **state)
@@ -133,8 +133,8 @@ static void a_flood_is_counted_and_left_in_the_pipe(void **state)
     }
     /* The clock stands still: it is one second all the time. Not more was taken than it may have. */
     assert_true(sent >= 256 * 1024 && sent < 512 * 1024);
-    assert_true(c.evidence.stray.lines <= 200);
-    assert_true(c.evidence.stray.left_out_total > 3000);
+    assert_true(c.evidence.out.lines <= 200);
+    assert_true(c.evidence.out.left_out_total > 3000);
     assert_int_equal(write(pipe_in, chunk, sizeof chunk), -1);
     assert_int_equal(errno, EAGAIN); /* it is the writer who waits */
     clock_test_set(6001, 1000000);

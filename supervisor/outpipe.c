@@ -1,5 +1,5 @@
 /*
- * stray.c: what workers write to stdout and stderr becomes log lines of theirs: loaders, sanitizers, libraries.
+ * outpipe.c: what workers write to stdout and stderr becomes log lines of theirs: loaders, sanitizers, libraries.
  * Runs in: supervisor.     Owns: our end of each worker's pipe.
  * Never: blocks; lets a flood cost more than READ_MAX a turn and FLOOD_BYTES a second: then the pipe stays full and
  *        only the worker that writes waits.
@@ -22,7 +22,7 @@
 
 static void note_left_out(struct child *c)
 {
-    struct stray *y = &c->evidence.stray;
+    struct outpipe *y = &c->evidence.out;
 
     if (y->left_out > 0) {
         log_warn("%s: %llu lines of its output left out", c->name, (unsigned long long)y->left_out);
@@ -30,7 +30,7 @@ static void note_left_out(struct child *c)
     }
 }
 
-static void keep_last(struct stray *y, sv line)
+static void keep_last(struct outpipe *y, sv line)
 {
     size_t need = line.n + 1;
     if (y->last_n + need > sizeof y->last) {
@@ -48,7 +48,7 @@ static void keep_last(struct stray *y, sv line)
 
 static void take_line(struct child *c)
 {
-    struct stray *y = &c->evidence.stray;
+    struct outpipe *y = &c->evidence.out;
     sv line = sv_trim(sv_mem(y->line, y->line_n));
     const struct log_origin from = {c->name, c->inc, (int32_t)c->pid};
 
@@ -69,7 +69,7 @@ static void take_line(struct child *c)
 
 static void take(struct child *c, const char *p, size_t n)
 {
-    struct stray *y = &c->evidence.stray;
+    struct outpipe *y = &c->evidence.out;
 
     for (size_t i = 0; i < n; i++) {
         if (p[i] == '\n' || y->line_n == sizeof y->line) {
@@ -83,7 +83,7 @@ static void take(struct child *c, const char *p, size_t n)
 
 static void new_second(struct child *c)
 {
-    struct stray *y = &c->evidence.stray;
+    struct outpipe *y = &c->evidence.out;
     int64_t now = clock_mono_ms();
 
     if (now - y->second_ms >= SECOND_MS) {
@@ -97,7 +97,7 @@ static void new_second(struct child *c)
 /* Up to READ_MAX bytes; 0: nothing there, or the end. */
 static size_t read_some(struct child *c)
 {
-    struct stray *y = &c->evidence.stray;
+    struct outpipe *y = &c->evidence.out;
     char chunk[4096];
     size_t sum = 0;
 
@@ -125,15 +125,15 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *t, int events)
 
     UNUSED(events);
     new_second(c);
-    if (c->evidence.stray.fd >= 0) {
-        ev_io_start(loop, &c->evidence.stray.io);
+    if (c->evidence.out.fd >= 0) {
+        ev_io_start(loop, &c->evidence.out.io);
     }
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
     struct child *c = io->data;
-    struct stray *y = &c->evidence.stray;
+    struct outpipe *y = &c->evidence.out;
 
     UNUSED(events);
     new_second(c);
@@ -146,9 +146,9 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
     }
 }
 
-void stray_watch(struct child *c)
+void outpipe_watch(struct child *c)
 {
-    struct stray *y = &c->evidence.stray;
+    struct outpipe *y = &c->evidence.out;
 
     y->line_n = 0;
     y->last_n = 0;
@@ -163,9 +163,9 @@ void stray_watch(struct child *c)
     y->pause.data = c;
 }
 
-void stray_drain(struct child *c)
+void outpipe_drain(struct child *c)
 {
-    struct stray *y = &c->evidence.stray;
+    struct outpipe *y = &c->evidence.out;
 
     for (size_t sum = 0, n = 1; n > 0 && sum < REST_MAX; sum += n) {
         n = read_some(c);
@@ -176,9 +176,9 @@ void stray_drain(struct child *c)
     note_left_out(c);
 }
 
-void stray_close(struct child *c)
+void outpipe_close(struct child *c)
 {
-    struct stray *y = &c->evidence.stray;
+    struct outpipe *y = &c->evidence.out;
 
     if (y->fd >= 0) {
         ev_io_stop(c->sup->loop, &y->io);
