@@ -186,6 +186,9 @@ static struct edge *edge_new(struct worker *w)
     list_init(&e->channels);
     id_uuid(e->boot_id);
     throttle_init(&e->throttle);
+    throttle_init(&e->http_throttle);
+    e->http_throttle.lock_failures = 20;
+    e->http_throttle.lock_ms = 60000;
     loop_timer_init(&e->tick, e->loop, on_tick, e);
     loop_timer_init(&e->ready_timer, e->loop, on_ready, e);
     loop_timer_init(&e->drain_timer, e->loop, say_goodbye, e);
@@ -259,6 +262,7 @@ void edge_stop(struct worker *w)
     rpc_free(e->rpc);
     health_free(e);
     throttle_free(&e->throttle);
+    throttle_free(&e->http_throttle);
     map_free(&e->waiting);
     secret_free(&e->conf.secret);
     xfree(e->conf.origins);

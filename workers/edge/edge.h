@@ -58,6 +58,7 @@ struct edge {
     struct server *server;
     struct listener *listener;
     struct throttle throttle;
+    struct throttle http_throttle; /* failed bearer credentials; locks loopback too (http-surfaces.md 3.1) */
     struct runs *runs;
     struct rpc_table *rpc;
 

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "common/clock.h"
+#include "common/id.h"
 #include "workers/edge/http.h"
 #include "workers/edge/sock_lws.h"
 
@@ -42,6 +44,12 @@ static const struct {
     {WSI_TOKEN_HTTP_CONTENT_TYPE, "content-type"},
     {WSI_TOKEN_HTTP_IF_NONE_MATCH, "if-none-match"},
     {WSI_TOKEN_HTTP_USER_AGENT, "user-agent"},
+    {WSI_TOKEN_HTTP_CONTENT_LENGTH, "content-length"},
+    {WSI_TOKEN_HTTP_TRANSFER_ENCODING, "transfer-encoding"},
+    {WSI_TOKEN_HTTP_EXPECT, "expect"},
+    {WSI_TOKEN_HTTP_ACCEPT, "accept"},
+    {WSI_TOKEN_ORIGIN, "origin"},
+    {WSI_TOKEN_HOST, "host"},
 };
 
 #define HEADER_VALUE_MAX 4096
@@ -90,30 +98,76 @@ static void read_line(struct sock *s, struct http_req *r)
     if (sock_header(s, WSI_TOKEN_HTTP, version, sizeof version)) {
         http10 = strcmp(version, "HTTP/1.0") == 0;
     }
+    r->http10 = http10;
     r->keep_alive = http10 ? sv_eq_nocase(sv_of(value), SV("keep-alive"))
                            : !sv_eq_nocase(sv_of(value), SV("close"));
 }
 
-/* Writes a finished answer. Called in a callback of this very connection. */
-static int flush(struct sock *s)
+/* A caller's id is echoed and logged; otherwise we make one. */
+static void name_request(struct http_req *r)
+{
+    sv given = http_header(r, "x-request-id");
+    if (!request_id_ok(given) || !sv_copy(r->id, sizeof r->id, given)) {
+        id_sortable(r->id);
+    }
+}
+
+static int finish(struct sock *s)
 {
     struct http_req *r = s->req;
-    if (r == NULL || r->answer.n == 0) {
-        return 0;
-    }
-    sv out = out_text(&r->answer);
-    int wrote = lws_write(s->wsi, (unsigned char *)r->answer.p + OUT_PRE, out.n, LWS_WRITE_HTTP_FINAL);
     bool close = r->close_after || !r->keep_alive;
     s->req = NULL;
     http_free(r);
-    if (wrote < 0) {
-        return -1;
+    if (s->held) {
+        s->held = false;
+        lws_rx_flow_control(s->wsi, 1);
     }
     /* Nothing of the next request may be read before the rest of this answer is out: lws takes care. */
     if (close) {
         lws_set_timeout(s->wsi, PENDING_TIMEOUT_HTTP_CONTENT, 10);
     }
     return lws_http_transaction_completed(s->wsi) || close ? -1 : 0;
+}
+
+/* Writes an answer, or the next piece of one. Called in a callback of this very connection. */
+static int flush(struct sock *s)
+{
+    struct http_req *r = s->req;
+    if (r == NULL || r->answer.n == 0) {
+        return 0;
+    }
+    if (r->streaming && !r->ended && out_text(&r->answer).n == 0 && r->pull != NULL) {
+        r->pull(r);
+    }
+    sv out = out_text(&r->answer);
+    bool last = !r->streaming || r->ended;
+    if (out.n > 0 && lws_write(s->wsi, (unsigned char *)r->answer.p + OUT_PRE, out.n,
+                               last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0) {
+        return -1;
+    }
+    if (last) {
+        return finish(s);
+    }
+    if (out.n > 0) {
+        buf_free(&r->answer);
+        r->answer = BUF_INIT(OUT_MSG_MAX);
+        out_begin(&r->answer);
+        r->wrote_ms = clock_mono_ms();
+        lws_callback_on_writable(s->wsi); /* there may be more to pull */
+    }
+    return 0;
+}
+
+/* The client waits for this before it sends a large body. */
+static int say_continue(struct sock *s)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    unsigned char out[OUT_PRE + sizeof text];
+    if (!s->req->reading || s->req->http10 || !sv_eq_nocase(http_header(s->req, "expect"), SV("100-continue"))) {
+        return 0;
+    }
+    memcpy(out + OUT_PRE, text, sizeof text - 1);
+    return lws_write(s->wsi, out + OUT_PRE, sizeof text - 1, LWS_WRITE_HTTP) < 0 ? -1 : 0;
 }
 
 int http_on_request(struct sock *s, void *in, size_t n)
@@ -125,28 +179,34 @@ int http_on_request(struct sock *s, void *in, size_t n)
     s->req = r;
     read_line(s, r);
     read_headers(s, r);
-    char length[32] = "";
-    uint64_t bytes = 0;
-    bool ok = sock_header(s, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof length);
-    bool has_length = length[0] != '\0';
+    name_request(r);
     const char *body = NULL;
     int refused = sock_gate(s, &body);
     if (refused != 0) {
         r->close_after = true;
         http_answer(r, refused, "application/json", sv_of(body), NULL);
-    } else if (!sv_copy(r->path, sizeof r->path, sv_mem(in, n)) || !ok ||
-               (has_length && !sv_u64(sv_of(length), &bytes))) {
+    } else if (!sv_copy(r->path, sizeof r->path, sv_mem(in, n))) {
         r->close_after = true;
         http_error(r, 400, "invalid_request_error", "bad_request", "The request line is malformed.");
     } else {
-        http_begin(r, has_length, bytes);
+        http_begin(r);
     }
     if (r->answer.n > 0) {
         return flush(s);
     }
     /* Answered later: our own deadlines apply, not those of the library. */
     lws_set_timeout(s->wsi, NO_PENDING_TIMEOUT, 0);
-    return 0;
+    return say_continue(s);
+}
+
+/* More bytes while the request is being worked on: a client that does not wait for its answer. They are left in the
+ * socket until then (libwebsockets would call us in a circle), at the price that such a client's end is seen late. */
+static void hold(struct sock *s)
+{
+    if (!s->held) {
+        s->held = true;
+        lws_rx_flow_control(s->wsi, 0);
+    }
 }
 
 int http_on_body(struct sock *s, void *in, size_t n)
@@ -154,7 +214,11 @@ int http_on_body(struct sock *s, void *in, size_t n)
     if (s->req == NULL) {
         return 0;
     }
+    if (!s->req->reading && n > 0) {
+        hold(s);
+    }
     http_body(s->req, sv_mem(in, n));
+    lws_set_timeout(s->wsi, NO_PENDING_TIMEOUT, 0);
     return flush(s);
 }
 
@@ -165,6 +229,8 @@ int http_on_body_end(struct sock *s, void *in, size_t n)
     if (s->req != NULL && s->req->reading) {
         http_dispatch(s->req);
         lws_set_timeout(s->wsi, NO_PENDING_TIMEOUT, 0);
+    } else if (s->req != NULL) {
+        hold(s);
     }
     return flush(s);
 }

@@ -11,15 +11,25 @@
 #include <stddef.h>
 
 #include "common/sv.h"
+#include "workers/edge/scopes.h"
 
 struct http_req;
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_OPTIONS, HTTP_OTHER };
 
+/* Who may ask: everybody, or somebody with this scope. */
+enum route_need {
+    NEED_NOBODY = 0,
+    NEED_READ = SC_READ,
+    NEED_WRITE = SC_WRITE,
+    NEED_ADMIN = SC_ADMIN,
+};
+
 struct route {
     enum http_method method;
     const char *pattern;
     size_t cap;
+    enum route_need need;
     void (*handler)(struct http_req *r);
 };
 

@@ -19,6 +19,7 @@ struct sock {
     struct peer peer;
     struct http_req *req; /* HTTP request being read or answered */
     struct conn *conn;    /* after an upgrade */
+    bool held;            /* not read from until the present request is answered */
     bool counted;         /* upgraded and not logged in: counts in edge.waiting */
     char *host, *origin;  /* between the upgrade request and its completion */
 };

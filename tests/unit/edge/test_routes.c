@@ -9,11 +9,11 @@
 #include "workers/edge/routes.h"
 
 static const struct route ROWS[] = {
-    {HTTP_GET, "/healthz", 0, NULL},
-    {HTTP_POST, "/channels/*/*", 100, NULL},
-    {HTTP_POST, "/both", 1, NULL},
-    {HTTP_GET, "/both", 2, NULL},
-    {HTTP_OTHER, NULL, 0, NULL},
+    {HTTP_GET, "/healthz", 0, NEED_NOBODY, NULL},
+    {HTTP_POST, "/channels/*/*", 100, NEED_NOBODY, NULL},
+    {HTTP_POST, "/both", 1, NEED_READ, NULL},
+    {HTTP_GET, "/both", 2, NEED_READ, NULL},
+    {HTTP_OTHER, NULL, 0, NEED_NOBODY, NULL},
 };
 
 static enum route_result find(enum http_method m, const char *path, struct route_match *match,
