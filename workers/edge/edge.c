@@ -52,13 +52,15 @@ bool edge_agent_known(const struct edge *e, sv agent)
 
 /* ---- configuration --------------------------------------------------------------------------------- */
 
-static void read_origins(struct edge *e, const struct conf *conf)
+/* The strings belong to the section. */
+static const char **read_list(const struct conf *conf, const char *path, size_t *n)
 {
-    e->conf.origins_n = conf_count(conf, "edge.allowedOrigins");
-    e->conf.origins = xcalloc(e->conf.origins_n + 1, sizeof *e->conf.origins);
-    for (size_t i = 0; i < e->conf.origins_n; i++) {
-        e->conf.origins[i] = conf_at(conf, "edge.allowedOrigins", i);
+    *n = conf_count(conf, path);
+    const char **list = xcalloc(*n + 1, sizeof *list);
+    for (size_t i = 0; i < *n; i++) {
+        list[i] = conf_at(conf, path, i);
     }
+    return list;
 }
 
 static bool read_auth(struct edge *e, const struct conf *conf)
@@ -99,7 +101,8 @@ static bool read_conf(struct edge *e)
     e->throttle.lock_failures = conf_int(conf, "edge.auth.rateLimit.failures", e->throttle.lock_failures);
     e->throttle.lock_within_ms = conf_int(conf, "edge.auth.rateLimit.within", e->throttle.lock_within_ms);
     e->throttle.lock_ms = conf_int(conf, "edge.auth.rateLimit.block", e->throttle.lock_ms);
-    read_origins(e, conf);
+    e->conf.origins = read_list(conf, "edge.allowedOrigins", &e->conf.origins_n);
+    e->conf.hosts = read_list(conf, "edge.allowedHosts", &e->conf.hosts_n);
     return read_auth(e, conf);
 }
 
@@ -266,6 +269,7 @@ void edge_stop(struct worker *w)
     map_free(&e->waiting);
     secret_free(&e->conf.secret);
     xfree(e->conf.origins);
+    xfree(e->conf.hosts);
     xfree(e);
     worker_set_ctx(w, NULL);
 }

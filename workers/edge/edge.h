@@ -26,6 +26,8 @@ struct edge_conf {
     bool loopback_only;           /* every listening socket is bound to loopback */
     const char **origins;         /* edge.allowedOrigins; strings belong to the section */
     size_t origins_n;
+    const char **hosts;           /* edge.allowedHosts, as above */
+    size_t hosts_n;
     size_t max_connections;
     int64_t header_ms, idle_ms;   /* HTTP: deadline of headers, keep-alive */
     bool ui;                      /* serve the web page */

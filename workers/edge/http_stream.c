@@ -2,7 +2,7 @@
  * http_stream.c: answers in pieces: chunked over HTTP/1.1, until the end of the connection over 1.0.
  * Runs in: edge.     Owns: nothing beyond its request.
  * Never: piles up what a slow reader does not take: what is new is pulled when the last piece has left.
- * Tested in: tests/conformance, the scenarios
+ * Tested in: the scenarios
  */
 #include "workers/edge/http.h"
 

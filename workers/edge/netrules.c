@@ -54,6 +54,16 @@ bool host_is_local(sv host)
     return name.n > tail && sv_eq_nocase(sv_sub(name, name.n - tail, tail), SV(".localhost"));
 }
 
+bool host_allowed(sv host, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (sv_eq_nocase(host_name(host), sv_of(names[i]))) {
+            return true;
+        }
+    }
+    return host_is_local(host);
+}
+
 static uint16_t port_of(sv host, uint16_t dflt)
 {
     ptrdiff_t from = sv_chr(host, ']');

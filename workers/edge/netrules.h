@@ -16,6 +16,8 @@
 bool addr_is_loopback(sv addr);
 /* A Host header that names this machine by loopback: localhost, *.localhost, 127.x.y.z, [::1], any port. */
 bool host_is_local(sv host);
+/* The same, or one of these names. */
+bool host_allowed(sv host, const char *const *names, size_t n);
 /* Host of a Host header, without port and brackets. */
 sv host_name(sv host);
 /*

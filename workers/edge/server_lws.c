@@ -247,7 +247,7 @@ int sock_gate(struct sock *s, const char **body)
     }
     bool fits = sock_header(s, WSI_TOKEN_HOST, host, sizeof host);
     /* DNS rebinding: a page of another name must not reach a gateway that only listens on loopback. */
-    if (s->e->conf.loopback_only && (!fits || (host[0] != '\0' && !host_is_local(sv_of(host))))) {
+    if (s->e->conf.loopback_only && (!fits || (host[0] != '\0' && !host_allowed(sv_of(host), s->e->conf.hosts, s->e->conf.hosts_n)))) {
         *body = "{\"error\":{\"message\":\"This gateway answers to localhost only.\","
                 "\"type\":\"invalid_request_error\",\"code\":\"host_not_allowed\"}}";
         return 421;

@@ -35,6 +35,11 @@ static void test_hosts(void **state)
     assert_false(host_is_local(SV("127.0.0.1.evil.example")));
     assert_false(host_is_local(SV("evillocalhost")));
     assert_false(host_is_local(SV("[::2]")));
+    const char *const names[] = {"gate.example"};
+    assert_true(host_allowed(SV("Gate.Example:443"), names, 1));
+    assert_true(host_allowed(SV("localhost"), names, 1));
+    assert_false(host_allowed(SV("evil.gate.example"), names, 1));
+    assert_false(host_allowed(SV("gate.example"), names, 0));
     assert_sv(host_name(SV("[::1]:80")), "::1");
     assert_sv(host_name(SV("a.b:80")), "a.b");
 }
