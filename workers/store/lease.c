@@ -252,7 +252,8 @@ static bool pick_unheld(struct tx *tx, const struct msg_r_lease *lease, const vo
 {
     const struct claim *c = arg;
     return sv_eqc(lease->worker, c->from->name) && lease->inc == c->from->inc &&
-           (lease->granted_ms < tx->s->boot_ms || tx->now - lease->granted_ms >= REGRANT_MS);
+           (lease->granted_ms < tx->s->boot_ms || tx->now - lease->granted_ms >= REGRANT_MS ||
+            tx->now < lease->granted_ms); /* the clock was set back */
 }
 
 static bool held(const struct msg_want *w, sv run_id)

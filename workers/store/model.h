@@ -153,6 +153,8 @@ enum timer_kind {
 void timer_add(struct tx *tx, int64_t at_ms, enum timer_kind kind, sv id);
 void timer_run_due(struct tx *tx);
 int64_t timer_next(struct tx *tx); /* 0: none */
+/* At the start of a turn: after a setback of the wall clock short waits count as over (setback.c). */
+void clock_check(struct tx *tx);
 
 void queue_timer(struct tx *tx, sv session_hash);
 void sess_expire(struct tx *tx, sv session_hash);

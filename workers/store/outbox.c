@@ -270,7 +270,8 @@ static void settle(struct tx *tx, struct msg_out_row *row, struct client *from)
     bool mine = sv_eqc(row->worker, from->name) && row->inc == from->inc;
     bool started = sv_eqc(row->state, "started");
     if (mine) {
-        if (!started && (row->due_ms < tx->s->boot_ms || tx->now - row->due_ms >= REGRANT_MS)) {
+        bool set_back = tx->now < row->due_ms; /* the clock: due_ms is when it was claimed */
+        if (!started && (set_back || row->due_ms < tx->s->boot_ms || tx->now - row->due_ms >= REGRANT_MS)) {
             push_deliver(tx, from, row);
         }
     } else if (started && from->keyless) {

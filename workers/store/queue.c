@@ -239,7 +239,8 @@ void queue_next(struct tx *tx, struct sess *s)
         return;
     }
     bool at_once = sv_eqc(head.r.mode, "followup") || s->pub.queued >= tx->s->conf.cap;
-    int64_t due = at_once ? tx->now : s->r.last_in_ms + tx->s->conf.debounce_ms;
+    bool set_back = s->r.last_in_ms > tx->now; /* the clock */
+    int64_t due = at_once || set_back ? tx->now : s->r.last_in_ms + tx->s->conf.debounce_ms;
     if (due > tx->now) {
         s->r.drain_ms = due;
         s->pub.status = SV("queued");

@@ -90,6 +90,7 @@ struct store {
     int64_t boot_mono;
     int64_t next_due;           /* real */
     int64_t next_sweep;         /* monotonic */
+    int64_t turn_mono;          /* of the last turn, 0: none yet */
     bool boot_checked;          /* leases without a holder were taken back after the start */
     char degraded[160];
     int io_errors;

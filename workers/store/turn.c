@@ -197,6 +197,7 @@ static int turn_once(struct store *s, const struct store_req *reqs, size_t n)
     if (s->recount) {
         sched_recount(&tx);
     }
+    clock_check(&tx);
     peer_news(&tx);
     for (size_t i = 0; i < n && tx.db_err == 0; i++) {
         one_request(&tx, &reqs[i]);
