@@ -47,6 +47,10 @@ static bool is_address(const char *text)
 
 static void check_edge(struct cfg *c)
 {
+    if (strcmp(cfg_str(c, "edge.auth.mode"), "password") == 0 && cfg_find(c, "edge.auth.password") == NULL) {
+        const struct cfg_value *m = cfg_find(c, "edge.auth.mode");
+        cfg_error(c, m ? m->origin : "", "edge.auth.password", "mode password needs a password here");
+    }
     const struct cfg_value *mode = cfg_find(c, "edge.auth.mode");
     const struct cfg_value *bind = cfg_find(c, "edge.bind");
 

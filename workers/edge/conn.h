@@ -61,10 +61,13 @@ struct conn {
     char *client_id, *mode, *platform, *version, *display_name, *instance_id, *device_id;
     int64_t since_ms;
     bool tracked;         /* shown in presence */
+    bool node;            /* role node; else operator */
+    bool by_device_token; /* proved itself with a device token, not with the shared secret */
 
     uint64_t seq;         /* last event number */
     struct list calls;    /* struct rpc_call.of_conn */
     size_t calls_n;
+    unsigned wrong_role_n; /* refusals because of the role, in a row */
     bool sessions_sub;    /* sessions.subscribe */
     struct map message_subs; /* session key -> (void *)1: sessions.messages.subscribe */
 };

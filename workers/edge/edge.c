@@ -14,6 +14,7 @@
 #include "common/err.h"
 #include "common/id.h"
 #include "common/log.h"
+#include "workers/edge/devices.h"
 #include "workers/edge/events.h"
 #include "workers/edge/health.h"
 #include "workers/edge/listener.h"
@@ -96,6 +97,7 @@ static bool read_conf(struct edge *e)
     e->conf.max_connections = (size_t)conf_int(conf, "edge.maxConnections", DEFAULT_CONNECTIONS);
     e->conf.header_ms = conf_int(conf, "edge.headerTimeout", DEFAULT_HEADER_MS);
     e->conf.idle_ms = conf_int(conf, "edge.idleTimeout", DEFAULT_IDLE_MS);
+    e->conf.auto_approve_local = conf_bool(conf, "edge.pairing.autoApproveLocal", true);
     e->conf.ui = conf_bool(conf, "edge.ui.enabled", true);
     e->conf.version = conf_str(conf, "gateway.version", TENAZA_VERSION);
     e->throttle.lock_failures = conf_int(conf, "edge.auth.rateLimit.failures", e->throttle.lock_failures);
@@ -148,6 +150,7 @@ static void connect_planes(struct edge *e)
 {
     store_on_push(e->store, MSG_RUN, runs_on_push, e);
     store_on_push(e->store, MSG_ROW, runs_on_row, e);
+    store_on_push(e->store, MSG_DEVICE_NEWS, devices_on_news, e);
     store_on_up(e->store, on_store_up, e);
     bus_subscribe(e->bus, "run", runs_on_event, e);
     bus_subscribe(e->bus, "chan", health_on_chan, e);
@@ -266,6 +269,7 @@ void edge_stop(struct worker *w)
     health_free(e);
     throttle_free(&e->throttle);
     throttle_free(&e->http_throttle);
+    ratelimit_free(&e->writes);
     map_free(&e->waiting);
     secret_free(&e->conf.secret);
     xfree(e->conf.origins);

@@ -10,6 +10,7 @@
 #include "common/crypto.h"
 #include "common/err.h"
 #include "common/map.h"
+#include "workers/edge/ratelimit.h"
 #include "workers/edge/throttle.h"
 #include "workers/runtime/worker.h"
 
@@ -23,6 +24,7 @@ struct rpc_table;
 struct edge_conf {
     enum auth_mode auth;
     struct secret secret;         /* token or password */
+    bool auto_approve_local;      /* devices of this host are paired without asking */
     bool loopback_only;           /* every listening socket is bound to loopback */
     const char **origins;         /* edge.allowedOrigins; strings belong to the section */
     size_t origins_n;
@@ -61,6 +63,7 @@ struct edge {
     struct listener *listener;
     struct throttle throttle;
     struct throttle http_throttle; /* failed bearer credentials; locks loopback too (http-surfaces.md 3.1) */
+    struct ratelimit writes; /* control-plane writes (13.4) */
     struct runs *runs;
     struct rpc_table *rpc;
 

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 
+#include "common/names.h"
 #include "common/text.h"
 #include "workers/edge/events.h"
 #include "workers/edge/params.h"
@@ -16,24 +17,6 @@
 #include "workers/edge/scopes.h"
 
 #define TICK_MS 30000 /* 8.1 policy.tickIntervalMs */
-
-void hello_list(struct buf *dst, sv list)
-{
-    bool first = true;
-    buf_ch(dst, '[');
-    while (list.n > 0) {
-        sv one = sv_cut(&list, ',');
-        if (one.n == 0) {
-            continue;
-        }
-        if (!first) {
-            buf_ch(dst, ',');
-        }
-        first = false;
-        buf_json_str(dst, one);
-    }
-    buf_ch(dst, ']');
-}
 
 void hello_grant(struct conn *c, const struct connect_params *p, sv scopes)
 {
@@ -47,7 +30,8 @@ void hello_grant(struct conn *c, const struct connect_params *p, sv scopes)
     c->display_name = xsvdup(p->display_name);
     c->instance_id = xsvdup(p->instance_id);
     c->device_id = xsvdup(p->has_device ? p->device.id : SV(""));
-    c->tracked = connect_is_ui(p);
+    c->node = sv_eqc(p->role, "node");
+    c->tracked = connect_is_ui(p) || c->node;
 }
 
 static void add_snapshot(struct buf *b, const struct conn *c)
@@ -71,8 +55,8 @@ static void add_snapshot(struct buf *b, const struct conn *c)
 
 static void add_auth(struct buf *b, const struct conn *c, const struct hello_device *d)
 {
-    buf_str(b, ",\"auth\":{\"role\":\"operator\",\"scopes\":");
-    hello_list(b, sv_of(c->scopes));
+    buf_printf(b, ",\"auth\":{\"role\":\"%s\",\"scopes\":", c->node ? "node" : "operator");
+    names_json(b, sv_of(c->scopes));
     if (d != NULL) {
         buf_str(b, ",\"deviceToken\":\"");
         b64_encode(b, sv_mem(d->token, d->token_n), B64_URL);

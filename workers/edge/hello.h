@@ -19,7 +19,5 @@ struct hello_device {
 /* Takes over who the client is and what it may do. */
 void hello_grant(struct conn *c, const struct connect_params *p, sv scopes);
 void hello_send(struct conn *c, sv id, const struct hello_device *device);
-/* "a,b" as a JSON array of strings. */
-void hello_list(struct buf *dst, sv list);
 
 #endif

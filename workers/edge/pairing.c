@@ -9,19 +9,9 @@
 #include <string.h>
 
 #include "common/crypto.h"
-#include "common/id.h"
+#include "common/names.h"
 #include "common/text.h"
 #include "workers/edge/scopes.h"
-
-static bool list_has(sv list, sv name)
-{
-    while (list.n > 0) {
-        if (sv_eq(sv_cut(&list, ','), name)) {
-            return true;
-        }
-    }
-    return false;
-}
 
 /* A value that was absent at pairing may be added later; one that was there may not change (7.2). */
 static bool pinned_differs(sv stored, sv now)
@@ -39,8 +29,9 @@ struct pair_result pair_decide(const struct msg_device *known, const struct pair
 {
     const struct connect_params *p = q->p;
     sv scopes = buf_view(&p->scopes);
+    bool here = q->local && q->auto_local;
     if (known == NULL) {
-        return need(q->local && (!q->has_origin || connect_is_browser(p)), "not-paired",
+        return need(here && (!q->has_origin || connect_is_browser(p)), "not-paired",
                     "pairing required: device is not approved yet");
     }
     if (pinned_differs(known->platform, p->platform) ||
@@ -48,67 +39,34 @@ struct pair_result pair_decide(const struct msg_device *known, const struct pair
         return need(false, "metadata-upgrade",
                     "pairing required: device identity changed and must be re-approved");
     }
-    if (!list_has(known->role, p->role)) {
-        return need(q->local && sv_eqc(p->role, "operator"), "role-upgrade",
+    if (!names_has(known->role, p->role)) {
+        return need(here && sv_eqc(p->role, "operator"), "role-upgrade",
                     "pairing required: device is asking for a higher role than currently approved");
     }
     if (!scopes_cover(known->scopes, scopes)) {
-        return need(q->local && !q->by_device_token, "scope-upgrade",
+        return need(here && !q->by_device_token, "scope-upgrade",
                     "pairing required: device is asking for more scopes than currently approved");
     }
     return (struct pair_result){PAIR_OK, NULL, NULL, NULL};
 }
 
-static sv keep(sv stored, sv now)
+const struct msg_device_token *pair_token(const struct msg_device *known, sv role)
 {
-    return stored.n > 0 ? stored : now;
-}
-
-void pair_record(const struct msg_device *known, const struct pair_request *q, const uint8_t key[32],
-                 int64_t now_ms, struct pair_lists *lists, struct msg_device *out)
-{
-    static const struct msg_device none;
-    const struct msg_device *old = known ? known : &none;
-    const struct connect_params *p = q->p;
-    *lists = (struct pair_lists){.scopes = BUF_INIT(1024), .role = BUF_INIT(32)};
-    scopes_union(&lists->scopes, old->scopes);
-    scopes_union(&lists->scopes, buf_view(&p->scopes));
-    scopes_union(&lists->role, old->role);
-    scopes_union(&lists->role, p->role);
-    bool grew = lists->scopes.n != old->scopes.n;
-    *out = *old;
-    out->id = p->device.id;
-    out->public_key = sv_mem(key, 32);
-    out->role = buf_view(&lists->role);
-    out->scopes = buf_view(&lists->scopes);
-    out->display_name = keep(p->display_name, old->display_name);
-    out->platform = keep(old->platform, p->platform);
-    out->device_family = keep(old->device_family, p->family);
-    out->client_id = p->client_id;
-    out->client_mode = p->mode;
-    out->approved_via = keep(old->approved_via, SV("silent"));
-    out->created_ms = old->created_ms ? old->created_ms : now_ms;
-    out->seen_ms = now_ms;
-    if (old->token.n != sizeof lists->token || grew) {
-        id_random(lists->token, sizeof lists->token);
-        out->token = sv_mem(lists->token, sizeof lists->token);
-        out->rotated_ms = now_ms;
+    for (size_t i = 0; known != NULL && i < known->tokens_n; i++) {
+        if (sv_eq(known->tokens[i].role, role)) {
+            return &known->tokens[i];
+        }
     }
+    return NULL;
 }
 
-void pair_lists_free(struct pair_lists *l)
+bool pair_token_matches(const struct msg_device_token *t, sv presented)
 {
-    buf_free(&l->scopes);
-    buf_free(&l->role);
-}
-
-bool pair_token_matches(const struct msg_device *known, sv presented)
-{
-    if (known == NULL || known->token.n != 32 || presented.n == 0) {
+    if (t == NULL || t->revoked_ms > 0 || t->token.n != 32 || presented.n == 0) {
         return false;
     }
     struct buf text = BUF_INIT(64);
-    b64_encode(&text, known->token, B64_URL);
+    b64_encode(&text, t->token, B64_URL);
     bool same = crypto_equal(buf_view(&text), presented);
     buf_free(&text);
     return same;

@@ -14,13 +14,14 @@
 
 enum pair_verdict {
     PAIR_OK,      /* the record covers the request */
-    PAIR_APPROVE, /* silently: write the record that pair_record makes */
-    PAIR_REFUSE,
+    PAIR_APPROVE, /* silently: DEVICE_ASK with `silent` */
+    PAIR_REFUSE,  /* until an operator approves it: DEVICE_ASK */
 };
 
 struct pair_request {
     const struct connect_params *p;
     bool local;            /* loopback peer, local host name, nothing forwarded */
+    bool auto_local;       /* edge.pairing.autoApproveLocal */
     bool has_origin;
     bool by_device_token;  /* proof was a device token, not the shared secret */
 };
@@ -35,19 +36,9 @@ struct pair_result {
 /* known: the stored record, NULL when the device is unknown. */
 struct pair_result pair_decide(const struct msg_device *known, const struct pair_request *q);
 
-/*
- * The record after approval: union of roles and scopes. Lists go into `scopes` and `role`, whose views the
- * record keeps; a new token goes into `token` when there is none or the scopes grew.
- */
-struct pair_lists {
-    struct buf scopes, role;
-    char token[32];
-};
-void pair_record(const struct msg_device *known, const struct pair_request *q, const uint8_t key[32],
-                 int64_t now_ms, struct pair_lists *lists, struct msg_device *out);
-void pair_lists_free(struct pair_lists *l);
-
-/* Does the presented text equal the record's token (base64url)? Constant time. */
-bool pair_token_matches(const struct msg_device *known, sv presented);
+/* The device's token for this role; NULL: it never had one. */
+const struct msg_device_token *pair_token(const struct msg_device *known, sv role);
+/* Is the presented text this token (base64url), and is it valid? Constant time. */
+bool pair_token_matches(const struct msg_device_token *t, sv presented);
 
 #endif

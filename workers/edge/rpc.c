@@ -15,8 +15,11 @@
 #include "common/log.h"
 #include "workers/edge/frame.h"
 #include "workers/edge/params.h"
+#include "workers/edge/ratelimit.h"
 #include "workers/edge/scopes.h"
 #include "workers/edge/sesskey.h"
+
+#define WRONG_ROLE_MAX 10 /* 9.1: answers of that kind in a row */
 
 struct rpc_method {
     const char *name;
@@ -31,7 +34,7 @@ struct rpc_method {
 #define OPT false
 #define REQ true
 #define P(kind, name, need, min, max, one) {name, P_##kind, need, min, max, one, NULL},
-#define RPC(fn, name, scope, rows, flags, doc)                                                     \
+#define RPC(fn, name, scope, rows, result, flags, doc)                                             \
     static const struct param params_##fn[] = {rows(P){NULL, P_ANY, false, 0, 0, NULL, NULL}};     \
     rpc_fn rpc_##fn;
 #include "proto/rpc.def"
@@ -41,7 +44,7 @@ struct rpc_method {
 #undef REQ
 
 static const struct rpc_method METHODS[] = {
-#define RPC(fn, name, scope, rows, flags, doc) {name, scope, rpc_##fn, params_##fn, flags},
+#define RPC(fn, name, scope, rows, result, flags, doc) {name, scope, rpc_##fn, params_##fn, flags},
 #include "proto/rpc.def"
 #undef RPC
 };
@@ -263,15 +266,58 @@ static void refuse(struct conn *c, sv id, const char *code, const char *message,
     rpc_send_error(c, id, &err);
 }
 
-static void refuse_scope(struct conn *c, sv id, uint32_t scope)
+static void refuse_scope(struct conn *c, sv id, const char *name)
 {
     char message[96], details[200];
-    const char *name = scope_name(scope);
     snprintf(message, sizeof message, "missing scope: %s", name);
     snprintf(details, sizeof details,
              "{\"code\":\"MISSING_SCOPE\",\"missingScope\":\"%s\",\"requiredScopes\":[\"%s\"]}", name,
              name);
     refuse(c, id, "FORBIDDEN", message, sv_of(details));
+}
+
+void rpc_fail_scope(struct rpc_call *call, const char *scope)
+{
+    refuse_scope(call->c, sv_of(call->id), scope);
+    rpc_end(call);
+}
+
+/* 9.1: the other role's methods; a client that insists is disconnected, after this answer. */
+static bool role_good(struct conn *c, const struct rpc_method *m, sv id)
+{
+    bool good = m == NULL ? !c->node : (m->flags & RPC_ANYONE) || c->node == ((m->flags & RPC_NODE) != 0);
+    if (good) {
+        c->wrong_role_n = 0;
+        return true;
+    }
+    refuse(c, id, "INVALID_REQUEST", c->node ? "unauthorized role: node" : "unauthorized role: operator", SV_NULL);
+    if (++c->wrong_role_n > WRONG_ROLE_MAX) {
+        conn_close(c, 1008, SV("repeated unauthorized calls"));
+    }
+    return false;
+}
+
+static bool rate_good(struct conn *c, const struct rpc_method *m, sv id)
+{
+    char key[256], message[160], details[160];
+    if (!(m->flags & RPC_LIMITED)) {
+        return true;
+    }
+    snprintf(key, sizeof key, "%s %s %s", m->name, c->device_id, c->peer.addr);
+    int64_t wait = ratelimit_take(&c->e->writes, sv_of(key), clock_mono_ms());
+    if (wait == 0) {
+        return true;
+    }
+    snprintf(message, sizeof message, "rate limit exceeded for %s; retry after %" PRId64 "s", m->name, (wait + 999) / 1000);
+    snprintf(details, sizeof details, "{\"method\":\"%s\",\"limit\":\"%d per %ds\"}", m->name, RATELIMIT_MAX,
+             RATELIMIT_WINDOW_MS / 1000);
+    const struct rpc_error err = {.code = "UNAVAILABLE",
+                                  .message = sv_of(message),
+                                  .details = sv_of(details),
+                                  .retryable = true,
+                                  .retry_after_ms = wait};
+    rpc_send_error(c, id, &err);
+    return false;
 }
 
 static bool params_good(struct conn *c, const struct rpc_method *m, const struct frame *f)
@@ -318,21 +364,23 @@ static void dispatch(struct conn *c, struct frame *f)
     const struct rpc_method *m = map_get(&c->e->rpc->by_name, f->method);
     if (sv_eqc(f->method, "connect")) {
         refuse(c, f->id, "INVALID_REQUEST", "connect is only valid as the first request", SV_NULL);
+    } else if (!role_good(c, m, f->id)) {
+        return;
     } else if (m == NULL && !conn_has(c, SC_ADMIN)) {
-        refuse_scope(c, f->id, SC_ADMIN);
+        refuse_scope(c, f->id, scope_name(SC_ADMIN));
     } else if (m == NULL) {
         char text[200];
         snprintf(text, sizeof text, "unknown method: %.*s", SV_ARG(f->method));
         refuse(c, f->id, "INVALID_REQUEST", text, SV_NULL);
     } else if (!conn_has(c, m->scope)) {
-        refuse_scope(c, f->id, m->scope);
+        refuse_scope(c, f->id, scope_name(m->scope));
     } else if (c->calls_n >= CONN_CALLS_MAX) {
         const struct rpc_error err = {.code = "UNAVAILABLE",
                                       .message = SV("too many requests under way; retry shortly"),
                                       .retryable = true,
                                       .retry_after_ms = 500};
         rpc_send_error(c, f->id, &err);
-    } else if (params_good(c, m, f)) {
+    } else if (params_good(c, m, f) && rate_good(c, m, f->id)) {
         call_method(c, m, f);
     }
 }

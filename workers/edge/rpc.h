@@ -10,7 +10,15 @@
 #include "common/json.h"
 #include "workers/edge/conn.h"
 
-enum rpc_flags { RPC_ADVERTISED = 1, RPC_LENIENT = 2, RPC_ANYONE = 4, RPC_TARGET = 8, RPC_KEYED = 16 };
+enum rpc_flags {
+    RPC_ADVERTISED = 1,
+    RPC_LENIENT = 2,
+    RPC_ANYONE = 4,
+    RPC_TARGET = 8,
+    RPC_KEYED = 16,
+    RPC_LIMITED = 32, /* counts against the limit of control-plane writes (13.4) */
+    RPC_NODE = 64,    /* for role node only */
+};
 
 /* How long the store may take for a call of a client. */
 #define RPC_STORE_MS 30000
@@ -43,6 +51,13 @@ struct rpc_call {
 
 typedef void rpc_fn(struct rpc_call *call);
 
+/* An answer of the store, for functions that take it on. */
+struct rpc_answer {
+    int err;
+    uint16_t type;
+    const void *body;
+};
+
 struct rpc_error {
     const char *code;
     sv message;
@@ -69,6 +84,8 @@ void rpc_done(struct rpc_call *call, struct buf *b);
 void rpc_more(struct rpc_call *call, struct buf *b);
 void rpc_fail(struct rpc_call *call, const char *code, const char *fmt, ...) ATTR_PRINTF(3, 4);
 void rpc_fail_with(struct rpc_call *call, const struct rpc_error *err);
+/* FORBIDDEN, as the generic check words it: for scopes that depend on parameters (9.3). */
+void rpc_fail_scope(struct rpc_call *call, const char *scope);
 /* A store or bus request failed: body is its STATUS or NULL. */
 void rpc_fail_store(struct rpc_call *call, int err, uint16_t type, const void *body);
 /* Asks the store; fn gets the answer (body dies with the call of fn) and usually ends the call. */

@@ -6,6 +6,8 @@
  */
 #include "workers/edge/scopes.h"
 
+#include "common/names.h"
+
 static const struct {
     const char *name;
     uint32_t bit, more;
@@ -44,25 +46,15 @@ const char *scope_name(uint32_t bit)
     return "";
 }
 
-static bool has_name(sv list, sv name)
-{
-    while (list.n > 0) {
-        if (sv_eq(sv_cut(&list, ','), name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool scopes_cover(sv held, sv wanted)
 {
     uint32_t bits = scopes_of(held);
-    bool admin = has_name(held, SV("operator.admin"));
+    bool admin = names_has(held, SV("operator.admin"));
     while (wanted.n > 0) {
         sv name = sv_cut(&wanted, ',');
         uint32_t need = bit_of(name);
         bool known = need != SC_NONE;
-        if (has_name(held, name) || (admin && sv_starts(name, SV("operator.")))) {
+        if (names_has(held, name) || (admin && sv_starts(name, SV("operator.")))) {
             continue;
         }
         /* A scope that brings others along is covered only by itself or by one that brings it. */
@@ -71,18 +63,4 @@ bool scopes_cover(sv held, sv wanted)
         }
     }
     return true;
-}
-
-void scopes_union(struct buf *dst, sv more)
-{
-    while (more.n > 0) {
-        sv name = sv_cut(&more, ',');
-        if (name.n == 0 || has_name(buf_view(dst), name)) {
-            continue;
-        }
-        if (dst->n > 0) {
-            buf_ch(dst, ',');
-        }
-        buf_sv(dst, name);
-    }
 }

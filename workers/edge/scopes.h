@@ -32,7 +32,5 @@ uint32_t scopes_of(sv list);
 const char *scope_name(uint32_t bit); /* "operator.read"; "" for no bit */
 /* True when everything in `wanted` is in `held` or implied by it (unknown names must be there literally). */
 bool scopes_cover(sv held, sv wanted);
-/* Appends to `dst` (a list) the names of `more` that are not in it yet. */
-void scopes_union(struct buf *dst, sv more);
 
 #endif

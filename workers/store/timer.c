@@ -4,7 +4,7 @@
  * Never: carries state: a timer is a hint that is checked against the row it is about.
  * Tested in: tests/unit/store/test_queue.c
  */
-#include "workers/store/model.h"
+#include "workers/store/device.h"
 
 /* Hints handled in one turn; the rest comes in the next one. */
 #define DUE_MAX 256
@@ -38,6 +38,9 @@ static void fire(struct tx *tx, enum timer_kind kind, sv id)
         break;
     case TIMER_CHAT:
         chat_timer(tx, id);
+        break;
+    case TIMER_DEVREQ:
+        device_expire(tx, id);
         break;
     case TIMER_OUTD:
         out_expire(tx, id);

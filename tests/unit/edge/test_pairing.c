@@ -1,5 +1,5 @@
 /*
- * test_pairing.c: who is let in silently, who must be approved, what the record becomes.
+ * test_pairing.c: who is let in silently, who must be approved, which token is good.
  * Runs in: unit tests.     Owns: nothing.
  * Never: talks to a store.
  * Tested in: itself.
@@ -28,7 +28,6 @@ static struct msg_device known(void)
         .role = SV("operator"),
         .scopes = SV("operator.read,operator.write"),
         .platform = SV("linux"),
-        .token = SV("0123456789abcdef0123456789abcdef"),
         .created_ms = 5,
     };
 }
@@ -45,7 +44,7 @@ static void test_unknown(void **state)
     UNUSED(state);
     enum pair_verdict v;
     struct connect_params p = client("operator.read");
-    struct pair_request q = {.p = &p, .local = true};
+    struct pair_request q = {.p = &p, .local = true, .auto_local = true};
     assert_string_equal(decide(NULL, &q, &v), "not-paired");
     assert_int_equal(v, PAIR_APPROVE);
     q.has_origin = true;
@@ -67,7 +66,7 @@ static void test_known(void **state)
     enum pair_verdict v;
     struct msg_device d = known();
     struct connect_params p = client("operator.read");
-    struct pair_request q = {.p = &p, .local = true};
+    struct pair_request q = {.p = &p, .local = true, .auto_local = true};
     assert_string_equal(decide(&d, &q, &v), "");
     assert_int_equal(v, PAIR_OK);
     p.platform = SV("macos");
@@ -92,46 +91,34 @@ static void test_known(void **state)
     connect_params_free(&p);
 }
 
-static void test_record(void **state)
+static void test_no_silent_approval(void **state)
 {
     UNUSED(state);
-    static const uint8_t key[32] = {1};
+    enum pair_verdict v;
+    struct msg_device d = known();
     struct connect_params p = client("operator.read,operator.admin");
-    struct pair_request q = {.p = &p, .local = true};
-    struct pair_lists lists;
-    struct msg_device out, old = known();
-    p.device.id = SV("dev");
-    pair_record(NULL, &q, key, 100, &lists, &out);
-    assert_sv(out.role, "operator");
-    assert_sv(out.scopes, "operator.read,operator.admin");
-    assert_int_equal(out.token.n, 32);
-    assert_int_equal(out.created_ms, 100);
-    pair_lists_free(&lists);
-
-    pair_record(&old, &q, key, 200, &lists, &out);
-    assert_sv(out.scopes, "operator.read,operator.write,operator.admin");
-    assert_int_equal(out.created_ms, 5);
-    assert_int_equal(out.rotated_ms, 200);
-    assert_false(sv_eq(out.token, old.token)); /* the scopes grew: a new token */
-    pair_lists_free(&lists);
-
-    buf_reset(&p.scopes);
-    pair_record(&old, &q, key, 300, &lists, &out);
-    assert_true(sv_eq(out.token, old.token));
-    pair_lists_free(&lists);
+    struct pair_request q = {.p = &p, .local = true}; /* autoApproveLocal = false */
+    decide(NULL, &q, &v);
+    assert_int_equal(v, PAIR_REFUSE);
+    assert_string_equal(decide(&d, &q, &v), "scope-upgrade");
+    assert_int_equal(v, PAIR_REFUSE);
     connect_params_free(&p);
 }
 
 static void test_token(void **state)
 {
     UNUSED(state);
-    struct msg_device d = known();
-    assert_true(pair_token_matches(&d, SV("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY")));
-    assert_false(pair_token_matches(&d, SV("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWZ")));
-    assert_false(pair_token_matches(&d, SV("")));
+    struct msg_device_token t = {.role = SV("operator"), .token = SV("0123456789abcdef0123456789abcdef")};
+    struct msg_device d = {.tokens = &t, .tokens_n = 1};
+    assert_ptr_equal(pair_token(&d, SV("operator")), &t);
+    assert_null(pair_token(&d, SV("node")));
+    assert_null(pair_token(NULL, SV("operator")));
+    assert_true(pair_token_matches(&t, SV("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY")));
+    assert_false(pair_token_matches(&t, SV("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWZ")));
+    assert_false(pair_token_matches(&t, SV("")));
     assert_false(pair_token_matches(NULL, SV("x")));
-    d.token = SV_NULL;
-    assert_false(pair_token_matches(&d, SV("")));
+    t.revoked_ms = 1;
+    assert_false(pair_token_matches(&t, SV("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY")));
 }
 
 int main(void)
@@ -139,7 +126,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_known),
-        cmocka_unit_test(test_record),
+        cmocka_unit_test(test_no_silent_approval),
         cmocka_unit_test(test_token),
     };
     crypto_init();

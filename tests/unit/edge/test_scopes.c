@@ -43,22 +43,11 @@ static void test_cover(void **state)
     assert_true(scopes_cover(SV(""), SV("")));
 }
 
-static void test_union(void **state)
-{
-    UNUSED(state);
-    struct buf b = BUF_INIT(256);
-    scopes_union(&b, SV("a,b"));
-    scopes_union(&b, SV("b,,c,a"));
-    assert_sv(buf_view(&b), "a,b,c");
-    buf_free(&b);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bits),
         cmocka_unit_test(test_cover),
-        cmocka_unit_test(test_union),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

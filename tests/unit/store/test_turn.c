@@ -266,15 +266,15 @@ static void devices_are_kept(void **state)
     char id[65];
     memset(id, 'a', 64);
     id[64] = '\0';
-    struct msg_device d = {.id = sv_of(id), .public_key = SV("0123456789abcdef0123456789abcdef"),
-                           .role = SV("operator")};
-    hx_done(h, "edge", MSG_DEVICE, &d, false);
+    struct msg_device_req r = {.id = sv_of(id), .public_key = SV("0123456789abcdef0123456789abcdef"), .role = SV("operator")};
+    struct msg_device_ask m = {.silent = true, .req = &r, .req_n = 1};
+    (void)hx_ask(h, "edge", MSG_DEVICE_ASK, &m, MSG_DEVICE);
     hx_reopen(h);
-    struct msg_device_get g = {.id = d.id};
+    struct msg_device_get g = {.id = r.id};
     const struct msg_device *got = hx_ask(h, "edge", MSG_DEVICE_GET, &g, MSG_DEVICE);
-    assert_true(sv_eq(got->public_key, d.public_key));
-    d.public_key = SV("short");
-    assert_sv(hx_refused(h, "edge", MSG_DEVICE, &d, ERR_BAD)->field, "public_key");
+    assert_true(sv_eq(got->public_key, r.public_key));
+    r.public_key = SV("short");
+    assert_sv(hx_refused(h, "edge", MSG_DEVICE_ASK, &m, ERR_BAD)->field, "public_key");
     g.id = SV("none");
     (void)hx_refused(h, "edge", MSG_DEVICE_GET, &g, ERR_GONE);
 }

@@ -69,6 +69,8 @@ static void no_open_door(void **state)
 {
     (void)state;
     verdict("edge = { auth = { mode = \"none\"; }; };", NULL);
+    verdict("edge = { auth = { mode = \"password\"; password = \"12345678\"; }; };", NULL);
+    verdict("edge = { auth = { mode = \"password\"; }; };", "edge.auth.password: mode password needs a password");
     verdict("edge = { bind = \"127.0.0.2\"; auth = { mode = \"none\"; }; };", NULL);
     verdict("edge = { bind = \"::1\"; };", NULL);
     verdict("edge = { bind = \"eth0\"; };", "edge.bind: \"eth0\" is neither loopback nor lan nor an IP address");

@@ -77,7 +77,7 @@ static void says_what_is_wrong(void **state)
     complains("edge = { idleTimeout = \"30\"; };",
               "t.conf:1: edge.idleTimeout: a duration in quotes, like \"30s\" or \"1h30m\" is wanted here\n");
     complains("edge = { auth = { mode = \"tokn\"; }; };",
-              "t.conf:1: edge.auth.mode: \"tokn\" is not possible, choose one of: token|none\n");
+              "t.conf:1: edge.auth.mode: \"tokn\" is not possible, choose one of: token|password|none\n");
     complains("edge = 5;", "t.conf:1: edge: a group is wanted here: { ... }\n");
     complains("edge = { port = { a = 1; }; };", "t.conf:1: edge.port: a whole number is wanted here\n");
     complains("edge = { allowedOrigins = [ 1 ]; };",
