@@ -3,6 +3,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { GatewayClient } from "@openclaw/gateway-client";
+import { checked } from "./lib/schema.mjs";
 import { FakeLlm, Gateway, until } from "./lib/gateway.mjs";
 
 function attach(g, over = {}) {
@@ -42,6 +43,9 @@ test("reference client: hello, turn with deltas and final, history, reconnect af
         await until("reference client reconnected", async () => (await client.request("health", {})).ok, 15000, 200);
         const h2 = await client.request("chat.history", { sessionKey, limit: 10 });
         assert.deepEqual(h2.messages.map((m) => m.__openclaw.id), h.messages.map((m) => m.__openclaw.id));
+        // Its frames went through the schema too.
+        assert.ok(checked.definitions.get("HelloOk") >= 2 && checked.definitions.get("ChatEvent") >= 2);
+        assert.deepEqual(checked.violations, []);
     } finally {
         client.stop();
         await g.stop();

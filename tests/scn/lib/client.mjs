@@ -2,6 +2,7 @@
 import WebSocket from "ws";
 import { randomUUID } from "node:crypto";
 import { until } from "./gateway.mjs";
+import "./schema.mjs";
 
 export class Client {
     // Opens the socket and waits for the challenge; does not connect yet.

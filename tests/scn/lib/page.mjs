@@ -3,6 +3,7 @@ import { chromium } from "playwright-core";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./gateway.mjs";
+import { watchFrames } from "./schema.mjs";
 
 export async function browser() {
     const file = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
@@ -25,6 +26,7 @@ export async function open(b, url, options = {}) {
     page.requests = [];
     page.on("pageerror", (e) => page.problems.push(String(e)));
     page.on("console", (m) => m.type() === "error" && page.problems.push(m.text()));
+    page.on("websocket", (ws) => watchFrames(ws));
     page.on("request", (r) => page.requests.push(r.url()));
     await page.goto(url);
     return page;
