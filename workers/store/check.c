@@ -78,6 +78,7 @@ static void check_runs(struct tx *tx, struct buf *out)
     uint64_t running = 0;
     scan_open(&sc, tx, T_RUNS, SV(""), 0, false);
     while (scan_next(&sc, &k, &v)) {
+        arena_reset(tx->a);
         struct run run = {0};
         if (!rec_decode(tx, v, MSG_R_RUN, &run.r) || run.r.pub_n != 1) {
             FINDING("run %.*s cannot be read", SV_ARG(k));
@@ -105,6 +106,7 @@ static void check_queue(struct tx *tx, struct buf *out, enum table t, const char
     sv v;
     scan_open(&sc, tx, t, SV(""), 0, false);
     while (scan_next(&sc, &k, &v)) {
+        arena_reset(tx->a);
         struct run run;
         sv id = t == T_LEASE ? k : v;
         if (!run_get(tx, id, &run) || !sv_eqc(run.r.place, place)) {
@@ -172,6 +174,7 @@ static void check_sessions(struct tx *tx, struct buf *out)
     uint64_t listed = 0;
     scan_open(&sc, tx, T_SESS, SV(""), 0, false);
     while (scan_next(&sc, &k, &v)) {
+        arena_reset(tx->a);
         struct msg_r_session r;
         if (!rec_decode(tx, v, MSG_R_SESSION, &r) || r.pub_n != 1) {
             FINDING("a session row cannot be read");
@@ -194,6 +197,7 @@ static void check_journal(struct tx *tx, struct buf *out)
     sv v;
     scan_open(&sc, tx, T_JOURNAL, SV(""), 0, false);
     while (scan_next(&sc, &k, &v)) {
+        arena_reset(tx->a);
         struct msg_r_journal j;
         struct run run;
         if (!rec_decode(tx, v, MSG_R_JOURNAL, &j)) {
@@ -228,6 +232,7 @@ static void check_leases(struct tx *tx, struct buf *out)
     sv v;
     scan_open(&sc, tx, T_LEASE, SV(""), 0, false);
     while (scan_next(&sc, &k, &v)) {
+        arena_reset(tx->a);
         struct msg_r_lease lease;
         if (!rec_decode(tx, v, MSG_R_LEASE, &lease)) {
             FINDING("the lease of run %.*s cannot be read", SV_ARG(k));
@@ -248,8 +253,11 @@ static void check_leases(struct tx *tx, struct buf *out)
     map_free(&seen);
 }
 
-void check_all(struct tx *tx, struct buf *out)
+void check_all(struct tx *tx, bool deep, struct buf *out)
 {
+    struct arena row = ARENA_INIT; /* emptied with each row: a database has more rows than memory has room */
+    struct arena *outer = tx->a;
+    tx->a = &row;
     check_runs(tx, out);
     check_queue(tx, out, T_SESQ, "wait");
     check_queue(tx, out, T_RUNQ, "ready");
@@ -259,4 +267,7 @@ void check_all(struct tx *tx, struct buf *out)
     check_journal(tx, out);
     check_outbox(tx, out);
     check_clock(tx, out);
+    check_bodies(tx, deep, out);
+    tx->a = outer;
+    arena_free(&row);
 }

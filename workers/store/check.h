@@ -9,10 +9,11 @@
 
 #include "workers/store/model.h"
 
-/* One violated invariant per line; nothing: all is well. Reads every row: a matter of seconds at most. */
-void check_all(struct tx *tx, struct buf *out);
+/* One violated invariant per line; nothing: all is well. Reads every row; deep: also every file of media/. */
+void check_all(struct tx *tx, bool deep, struct buf *out);
 /* Runs, sessions, journal (check.c) and outbox, clock (check_out.c). */
 void check_outbox(struct tx *tx, struct buf *out);
 void check_clock(struct tx *tx, struct buf *out);
+void check_bodies(struct tx *tx, bool deep, struct buf *out);
 
 #endif

@@ -55,6 +55,7 @@ void check_outbox(struct tx *tx, struct buf *out)
     sv v;
     scan_open(&sc, tx, T_OUT, SV(""), 0, false);
     while (scan_next(&sc, &k, &v)) {
+        arena_reset(tx->a);
         struct msg_out_row row;
         if (!rec_decode(tx, v, MSG_OUT_ROW, &row)) {
             FINDING("delivery %.*s cannot be read", SV_ARG(k));
@@ -83,6 +84,7 @@ void check_clock(struct tx *tx, struct buf *out)
     uint64_t planned = 0;
     scan_open(&sc, tx, T_CRON, SV(""), 0, false);
     while (scan_next(&sc, &k, &v)) {
+        arena_reset(tx->a);
         struct msg_cron_job job;
         struct key due = {.n = 0};
         sv val;

@@ -1,37 +1,103 @@
 /*
- * expire.c: old tombstones leave the journal, with their idempotency keys and run rows; sessions that are kept for a
- *           while only leave with their transcript.
+ * expire.c: what has served its time leaves, in bounded slices.
  * Runs in: store.     Owns: nothing.
- * Never: removes a row that is not done, one that is younger than any platform's redelivery, or an ordinary session.
- * Tested in: tests/unit/store/test_turn.c, test_given.c
+ * Never: removes a message that is not done, one that is younger than any platform's redelivery, or an ordinary session.
+ * Tested in: tests/unit/store/test_care.c, test_given.c
+ *
+ * Rows that end by a timer of their own are not here: delivered rows (outbox.c), pairing codes (pairing.c).
+ * Sessions and transcripts do not expire, but for those that were made to be kept for a while only.
  */
+#include "workers/store/body.h"
 #include "workers/store/model.h"
 
 /* channels.md 1.4: 30 days, or a cap whichever comes first; the cap is far above a week of a busy gateway. */
 #define KEEP_MS (30LL * 24 * 3600 * 1000)
 #define KEEP_ROWS 1000000
-#define SWEEP_ROWS 500
+#define SLICE_ROWS 200
 
-void journal_sweep(struct tx *tx)
+/* True: this row stays, and so do all that are younger. */
+static bool journal_row(struct tx *tx, sv key, sv val)
 {
+    struct msg_r_journal j;
+    struct run run;
+    uint64_t seq;
+    if (!rec_decode(tx, val, MSG_R_JOURNAL, &j)) {
+        return false; /* the check names it */
+    }
+    if (tx->now - j.at_ms < KEEP_MS && tx->s->state.journal_rows <= KEEP_ROWS) {
+        return true;
+    }
+    if (!sv_eqc(j.state, "done")) {
+        return false;
+    }
+    memcpy(&seq, key.p, sizeof(seq));
+    (void)tx_del(tx, T_JOURNAL, key);
+    (void)tx_del(tx, T_IDEM, j.idem);
+    tx->s->state.journal_rows--;
+    if (run_get(tx, j.run_id, &run) && run.r.seq == seq && run_ended(&run)) {
+        (void)tx_del(tx, T_RUNS, j.run_id);
+    }
+    return false;
+}
+
+/* Tombstones of messages with their idempotency keys and ended runs. */
+static bool sweep_journal(struct tx *tx)
+{
+    struct store *s = tx->s;
+    uint64_t from = s->sweep_seq;
     sv key;
     sv val;
-    for (int i = 0; i < SWEEP_ROWS && tx_seek(tx, T_JOURNAL, SV(""), 0, &key, &val); i++) {
-        struct msg_r_journal j;
-        struct run run;
-        uint64_t seq;
-        if (key.n != sizeof(seq) || !rec_decode(tx, val, MSG_R_JOURNAL, &j) || !sv_eqc(j.state, "done") ||
-            (tx->now - j.at_ms < KEEP_MS && tx->s->state.journal_rows <= KEEP_ROWS)) {
-            return;
+    for (int i = 0; i < SLICE_ROWS; i++) {
+        if (!tx_seek(tx, T_JOURNAL, sv_mem(&from, sizeof(from)), 0, &key, &val) || key.n != sizeof(from) ||
+            journal_row(tx, key, val)) {
+            s->sweep_seq = 0;
+            return false;
         }
-        memcpy(&seq, key.p, sizeof(seq));
-        (void)tx_del(tx, T_JOURNAL, key);
-        (void)tx_del(tx, T_IDEM, j.idem);
-        tx->s->state.journal_rows--;
-        if (run_get(tx, j.run_id, &run) && run.r.seq == seq && run_ended(&run)) {
-            (void)tx_del(tx, T_RUNS, j.run_id);
-        }
+        memcpy(&from, key.p, sizeof(from));
+        from++;
     }
+    s->sweep_seq = from;
+    return true;
+}
+
+/* Jobs that have run and will not run again. */
+static bool sweep_jobs(struct tx *tx)
+{
+    struct key *at = &tx->s->sweep_job;
+    sv key;
+    sv val;
+    for (int i = 0; i < SLICE_ROWS; i++) {
+        struct msg_cron_job job;
+        if (!tx_seek(tx, T_CRON, key_sv(at), 0, &key, &val)) {
+            at->n = 0;
+            return false;
+        }
+        if (rec_decode(tx, val, MSG_CRON_JOB, &job) && job.due_ms == 0 && job.fired_ms != 0 &&
+            tx->now - job.fired_ms >= KEEP_MS) {
+            (void)tx_del(tx, T_CRON, key);
+        }
+        at->n = 0;
+        key_add(at, key);
+        key_u8(at, 0); /* behind this one */
+    }
+    return true;
+}
+
+static bool sweep_files(struct tx *tx)
+{
+    body_sweep(tx);
+    return false; /* nobody waits for them: a slice a minute will do */
+}
+
+bool expire_slice(struct tx *tx)
+{
+    static bool (*const sweeps[])(struct tx * tx) = {sweep_journal, sweep_jobs, sweep_files};
+    bool more = false;
+    for (size_t i = 0; i < ARRAY_LEN(sweeps) && tx->db_err == 0; i++) {
+        more = sweeps[i](tx) || more;
+    }
+    tx->unfit = false; /* a row that cannot be read is no reason to refuse anything here */
+    return more;
 }
 
 /* ---- sessions that are kept for a while only ---- */
@@ -48,7 +114,7 @@ static bool drop_rows(struct tx *tx, struct sess *s)
 {
     sv key;
     sv val;
-    for (int i = 0; i < SWEEP_ROWS; i++) {
+    for (int i = 0; i < SLICE_ROWS; i++) {
         if (!tx_seek(tx, T_TRAN, s->pub.session_id, s->pub.session_id.n, &key, &val)) {
             return true;
         }

@@ -164,7 +164,7 @@ void abort_timer(struct tx *tx, sv run_id);
 void out_timer(struct tx *tx, sv account_hash);
 void out_expire(struct tx *tx, sv delivery_id);
 void pairing_expire(struct tx *tx, sv key);
-/* Removes old tombstones of the journal with their idempotency keys and runs. */
-void journal_sweep(struct tx *tx);
+/* One slice of what has served its time; true: there is more to do soon. */
+bool expire_slice(struct tx *tx);
 
 #endif

@@ -11,6 +11,7 @@
 #include "common/crypto.h"
 #include "common/log.h"
 #include "proto/wire.h"
+#include "workers/store/body.h"
 #include "workers/store/store_int.h"
 
 void key_add(struct key *k, sv bytes)
@@ -72,7 +73,7 @@ static void sticky(struct tx *tx, int rc)
 
 bool tx_get(struct tx *tx, enum table t, sv key, sv *val)
 {
-    if (tx->db_err != 0 || key.n == 0) {
+    if (tx->db_err != 0 || key.n == 0 || tx->s->db.dbi[t] == 0) {
         return false;
     }
     MDB_val k = to_val(key);
@@ -88,8 +89,24 @@ bool tx_get(struct tx *tx, enum table t, sv key, sv *val)
     return false;
 }
 
+/* The row is about to be replaced or removed: so is the file that its value lies in. */
+static void let_body_go(struct tx *tx, enum table t, sv key)
+{
+    sv old;
+    if (tx->s->state.bodies > 0 && table_has_bodies(t) && tx_get(tx, t, key, &old) && body_is_ref(old)) {
+        body_drop(tx, old);
+    }
+}
+
 void tx_put(struct tx *tx, enum table t, sv key, sv val)
 {
+    if (val.n > BODY_MAX && table_has_bodies(t)) {
+        sv ref = body_put(tx, val); /* before the old one goes: they may be the same */
+        let_body_go(tx, t, key);
+        val = ref;
+    } else {
+        let_body_go(tx, t, key);
+    }
     if (tx->db_err != 0) {
         return;
     }
@@ -104,6 +121,7 @@ void tx_put(struct tx *tx, enum table t, sv key, sv val)
 
 bool tx_del(struct tx *tx, enum table t, sv key)
 {
+    let_body_go(tx, t, key);
     if (tx->db_err != 0) {
         return false;
     }
@@ -139,7 +157,7 @@ void scan_open(struct scan *sc, struct tx *tx, enum table t, sv from, size_t pre
     *sc = (struct scan){.tx = tx, .t = t, .back = back};
     key_add(&sc->from, from);
     sc->prefix = sv_mem(sc->from.b, prefix);
-    if (tx->db_err == 0) {
+    if (tx->db_err == 0 && tx->s->db.dbi[t] != 0) {
         int rc = mdb_cursor_open(tx->txn, tx->s->db.dbi[t], &sc->c);
         if (rc != 0) {
             sc->c = NULL;
@@ -202,6 +220,12 @@ bool rec_decode(struct tx *tx, sv val, uint16_t type, void *body)
 {
     struct wire_error why = {0};
     memset(body, 0, msg_desc(type)->size);
+    if (body_is_ref(val)) {
+        val = body_get(tx, val);
+        if (sv_empty(val)) {
+            return false;
+        }
+    }
     if (wire_decode(type, val, tx->a, body, &why) != OK) {
         log_error("a stored %s cannot be read: %s", msg_name(type), why.text);
         tx->unfit = true;
@@ -233,7 +257,7 @@ void rec_put(struct tx *tx, enum table t, sv key, uint16_t type, const void *bod
 size_t tx_count(struct tx *tx, enum table t)
 {
     MDB_stat st = {0};
-    if (tx->db_err == 0) {
+    if (tx->db_err == 0 && tx->s->db.dbi[t] != 0) {
         int rc = mdb_stat(tx->txn, tx->s->db.dbi[t], &st);
         if (rc != 0) {
             sticky(tx, rc);

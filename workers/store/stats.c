@@ -48,7 +48,8 @@ int stats_get(struct tx *tx, struct client *from, const void *msg)
     latencies(tx, &info);
     db_size(&tx->s->db, &info.db_bytes, &info.map_bytes);
     if (m->check) {
-        check_all(tx, &findings);
+        check_all(tx, false, &findings);
+        tx->unfit = false; /* what cannot be read is among the findings */
         info.findings = buf_view(&findings);
     }
     reply(tx, MSG_STORE_INFO, &info);

@@ -8,9 +8,10 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "workers/store/body.h"
+#include "workers/store/migrate.h"
 #include "workers/store/model.h"
 
-#define SCHEMA 1
 /* Output of one turn: 256 answers, most of them small; more is refused and asked for again. */
 #define BODIES_MAX (512UL * 1024 * 1024)
 #define SCRATCH_MAX (4UL * 1024 * 1024)
@@ -50,35 +51,56 @@ struct store_conf store_conf_read(const struct conf *c, const char *dir)
     };
 }
 
-/* Reads the counters, refuses a newer database, counts this start. */
-static int load_state(struct store *s, char *text, size_t cap)
+/* Reads the counters into s->state; *found: there are any. An LMDB code. */
+static int read_state(struct store *s, bool *found)
 {
     struct tx tx = {.s = s, .a = &s->arena, .now = clock_real_ms()};
-    int rc = db_begin(&s->db, &tx.txn);
+    int rc = db_begin(&s->db, &tx.txn, NULL);
+    if (rc != 0) {
+        return rc;
+    }
+    *found = rec_get(&tx, T_META, SV("state"), MSG_R_STATE, &s->state);
+    rc = tx.db_err != 0 ? tx.db_err : tx.unfit ? MDB_CORRUPTED : 0;
+    mdb_txn_abort(tx.txn);
+    return rc;
+}
+
+/* Counts this start. An LMDB code. */
+static int write_state(struct store *s)
+{
+    struct tx tx = {.s = s, .a = &s->arena, .now = clock_real_ms()};
+    int rc = db_begin(&s->db, &tx.txn, NULL);
+    if (rc != 0) {
+        return rc;
+    }
+    s->state.boots++;
+    rec_put(&tx, T_META, SV("state"), MSG_R_STATE, &s->state);
+    return tx.db_err != 0 ? db_abort(&s->db, tx.txn, tx.db_err) : db_commit(&s->db, tx.txn);
+}
+
+/* A disk that takes no writes is no reason not to start: reading goes on, and writing is tried again. */
+static int load_state(struct store *s, char *text, size_t cap)
+{
+    bool found = false;
+    int rc = read_state(s, &found);
     if (rc != 0) {
         (void)snprintf(text, cap, "cannot read the database: %s", mdb_strerror(rc));
         return EXIT_INTERNAL;
     }
-    bool found = rec_get(&tx, T_META, SV("state"), MSG_R_STATE, &s->state);
-    if (tx.unfit || (found && s->state.schema > SCHEMA)) {
-        mdb_txn_abort(tx.txn);
-        (void)snprintf(text, cap, "the database was written by a newer version (schema %llu, this one knows %d): "
-                       "install that version again",
-                       (unsigned long long)s->state.schema, SCHEMA);
-        return EXIT_CONFIG;
+    if (!found) {
+        s->state.schema = migrate_version();
     }
-    s->state.schema = SCHEMA;
-    s->state.boots++;
-    rec_put(&tx, T_META, SV("state"), MSG_R_STATE, &s->state);
-    rc = tx.db_err;
-    if (rc != 0) {
-        mdb_txn_abort(tx.txn);
-    } else {
-        rc = db_commit(&s->db, tx.txn);
+    int code = migrate(s, text, cap);
+    if (code != 0) {
+        return code;
     }
-    if (rc != 0) {
+    rc = write_state(s);
+    if (rc != 0 && !found) {
         (void)snprintf(text, cap, "cannot write the database: %s", mdb_strerror(rc));
         return EXIT_TEMPFAIL;
+    }
+    if (rc != 0) {
+        store_fails(s, rc);
     }
     return 0;
 }
@@ -99,7 +121,9 @@ int store_new(const struct store_conf *conf, store_send_fn *send, void *ctx, str
     s->next_sweep = s->boot_mono + 60000;
     s->next_due = s->boot_ms;
     s->recount = true;
-    int code = db_open(&s->db, conf->dir, conf->map_bytes, conf->fast, text, cap);
+    struct db_conf db = {
+        .dir = conf->dir, .map_bytes = conf->map_bytes, .map_start = conf->map_start, .fast = conf->fast};
+    int code = db_open(&s->db, &db, text, cap);
     if (code == 0) {
         code = load_state(s, text, cap);
     }
@@ -122,6 +146,7 @@ void store_free(struct store *s)
     map_free(&s->clients);
     xfree(s->news);
     xfree(s->outs);
+    body_free(s);
     buf_free(&s->scratch);
     buf_free(&s->bodies);
     arena_free(&s->arena);

@@ -25,6 +25,7 @@ enum queue_drop { DROP_SUMMARIZE, DROP_OLD, DROP_NEW };
 struct store_conf {
     const char *dir;       /* folder of the database */
     size_t map_bytes;      /* store.mapSize */
+    size_t map_start;      /* see db.h; 0: its default */
     bool fast;             /* store.durability = "fast" */
     enum dm_scope dm_scope;
     bool group_main;       /* session.groupScope = "main" */
@@ -61,7 +62,8 @@ struct store_req {
     sv trace; /* 16 bytes, or absent */
 };
 
-/* 0, or an exit code of err.h with one sentence in text. */
+/* 0, or an exit code of err.h with one sentence in text. A store that can be read but not written is a store: see
+ * store_degraded. */
 int store_new(const struct store_conf *conf, store_send_fn *send, void *ctx, struct store **out, char *text,
               size_t cap) ATTR_NODISCARD;
 void store_free(struct store *s);
@@ -83,7 +85,7 @@ int64_t store_next_due(const struct store *s);
 bool store_has_news(const struct store *s);
 /* "" or why writes are refused. */
 const char *store_degraded(const struct store *s);
-/* 0, or the exit code with which the process must end (second I/O error in a row). */
+/* 0, or the exit code with which the process must end (the disk has lost what it had confirmed). */
 int store_exit_code(const struct store *s);
 /* Transactions committed since start. */
 uint64_t store_commits(const struct store *s);

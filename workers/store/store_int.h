@@ -7,6 +7,8 @@
 #ifndef TENAZA_WORKERS_STORE_STORE_INT_H
 #define TENAZA_WORKERS_STORE_STORE_INT_H
 
+#include <dirent.h>
+
 #include "common/arena.h"
 #include "common/buf.h"
 #include "common/err.h"
@@ -92,9 +94,14 @@ struct store {
     int64_t next_sweep;         /* monotonic */
     int64_t turn_mono;          /* of the last turn, 0: none yet */
     bool boot_checked;          /* leases without a holder were taken back after the start */
-    char degraded[160];
-    int io_errors;
+    char degraded[256];
+    bool reload;                /* state must be read again: a transaction was thrown away */
     int exit_code;
+    uint8_t (*gone)[32];        /* body.c: files to remove after the commit, by hash */
+    size_t gone_n, gone_cap;
+    DIR *sweep_dir;             /* body.c: how far the sweep of media/ has come */
+    uint64_t sweep_seq;         /* expire.c: how far the sweep of the journal has come */
+    struct key sweep_job;       /* expire.c: the same for finished clock jobs */
     uint64_t commits;
     uint32_t latency[LATENCIES]; /* us, ring */
     int64_t wrong_codes[5];      /* monotonic times of the last wrong pairing codes, ring */
@@ -143,6 +150,11 @@ struct client *client_find(struct store *s, sv name);                       /* N
 void peer_news(struct tx *tx);
 /* Holders that are silent for LEASE_MS, or did not come back after our start. */
 void peer_silence(struct tx *tx);
+
+/* ---- when writing fails (turn.c) ---- */
+
+/* Says so, once; rc: an LMDB code. */
+void store_fails(struct store *s, int rc);
 
 /* Adds ms to every deadline: our own stall must not look like dead peers. */
 void peer_forgive(struct store *s, int64_t ms);

@@ -5,6 +5,7 @@
  * Tested in: tests/unit/store/test_turn.c
  */
 #include "common/id.h"
+#include "workers/store/body.h"
 #include "workers/store/model.h"
 
 static struct key tran_key(sv session_id, uint64_t n)
@@ -58,12 +59,15 @@ size_t tran_tail(struct tx *tx, sv session_id, uint64_t offset, size_t max_rows,
             continue;
         }
         /* The newest row always goes out, whatever its size: a page is never empty for lack of room. */
-        if (n == max_rows || (n > 0 && bytes + v.n > max_bytes)) {
+        if (n == max_rows || (n > 0 && bytes + body_len(v) > max_bytes)) {
             *more = true;
             break;
         }
-        bytes += v.n;
-        out[n++] = v;
+        bytes += body_len(v);
+        v = body_is_ref(v) ? body_get(tx, v) : v;
+        if (!sv_empty(v)) {
+            out[n++] = v; /* a damaged one is left out and spoils the request (tx->unfit) */
+        }
     }
     scan_close(&sc);
     for (size_t i = 0; i < n / 2; i++) {

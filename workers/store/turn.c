@@ -10,13 +10,16 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "proto/wire.h"
+#include "workers/store/body.h"
+#include "workers/store/disk.h"
 #include "workers/store/model.h"
 
 /* A commit slower than this counts as a stall of ours: deadlines of the others move by it. */
 #define STALL_US 100000
 #define SWEEP_MS 60000
+#define SWEEP_MORE_MS 100 /* between two slices while there is more to sweep */
 #define RETRY_MS 1000 /* while writing fails */
-#define GROWS_MAX 8
+#define GROWS_MAX 16 /* from the start to the largest map there may be */
 /* Memory of outgoing messages that is kept from turn to turn. */
 #define BODIES_KEPT (4UL * 1024 * 1024)
 
@@ -45,6 +48,7 @@ static int call_nested(struct tx *tx, handler_fn *fn, struct client *from, const
     struct msg_r_state saved = s->state;
     struct out_mark mark = out_mark(s);
     bool was_dirty = tx->dirty;
+    size_t gone_n = s->gone_n;
     int rc = mdb_txn_begin(s->db.env, outer, 0, &inner);
     if (rc != 0) {
         tx->db_err = rc;
@@ -70,6 +74,7 @@ static int call_nested(struct tx *tx, handler_fn *fn, struct client *from, const
     }
     tx->dirty = was_dirty;
     s->state = saved;
+    s->gone_n = gone_n;
     out_undo(s, mark);
     if (s->recount) {
         sched_recount(tx);
@@ -164,8 +169,7 @@ static int finish_txn(struct tx *tx)
         rec_put(tx, T_META, SV("state"), MSG_R_STATE, &s->state);
     }
     if (tx->db_err != 0 || !tx->dirty) {
-        mdb_txn_abort(tx->txn);
-        return tx->db_err;
+        return db_abort(&s->db, tx->txn, tx->db_err);
     }
     crash_point("store.before_commit");
     int64_t from = clock_mono_us();
@@ -177,10 +181,26 @@ static int finish_txn(struct tx *tx)
     crash_point("store.after_commit");
     s->latency[s->commits % LATENCIES] = (uint32_t)(us > UINT32_MAX ? UINT32_MAX : us);
     s->commits++;
+    body_collect(s);
     if (us > STALL_US) {
         peer_forgive(s, us / 1000);
     }
     return 0;
+}
+
+/* Once a minute; in quick small slices while there is much to do. */
+static void sweep(struct tx *tx)
+{
+    struct store *s = tx->s;
+    if (clock_mono_ms() < s->next_sweep) {
+        return;
+    }
+    int dead = db_reader_check(&s->db);
+    if (dead > 0) {
+        log_info("%d dead readers of the database were cleared away", dead);
+    }
+    s->next_sweep = clock_mono_ms() + (expire_slice(tx) ? SWEEP_MORE_MS : SWEEP_MS);
+    tx->dirty = tx->dirty || s->gone_n > 0; /* files leave after a commit */
 }
 
 static int turn_once(struct store *s, const struct store_req *reqs, size_t n)
@@ -190,9 +210,15 @@ static int turn_once(struct store *s, const struct store_req *reqs, size_t n)
     s->outs_n = 0;
     s->bodies.n = 0;
     tx.dirty = n == 0 && s->degraded[0] != '\0'; /* nobody asks: see whether writing works again */
-    int rc = db_begin(&s->db, &tx.txn);
+    body_forget(s);
+    int rc = db_begin(&s->db, &tx.txn, &s->reload);
     if (rc != 0) {
         return rc;
+    }
+    if (s->reload) {
+        struct msg_r_state state;
+        s->state = rec_get(&tx, T_META, SV("state"), MSG_R_STATE, &state) ? state : s->state;
+        s->reload = false;
     }
     if (s->recount) {
         sched_recount(&tx);
@@ -205,11 +231,7 @@ static int turn_once(struct store *s, const struct store_req *reqs, size_t n)
     timer_run_due(&tx);
     peer_silence(&tx);
     sched_pump(&tx);
-    if (clock_mono_ms() >= s->next_sweep) {
-        s->next_sweep = clock_mono_ms() + SWEEP_MS;
-        db_reader_check(&s->db);
-        journal_sweep(&tx);
-    }
+    sweep(&tx);
     s->next_due = plan(&tx);
     return finish_txn(&tx);
 }
@@ -232,15 +254,32 @@ static void answer_busy(struct store *s, const struct store_req *reqs, size_t n)
     s->next_due = clock_real_ms() + RETRY_MS; /* try again by ourselves */
 }
 
-static void set_degraded(struct store *s, int rc)
+static void why(const struct store *s, int rc, char *dst, size_t cap)
 {
-    bool first = s->degraded[0] == '\0';
-    (void)snprintf(s->degraded, sizeof(s->degraded), "the store cannot write: %s", mdb_strerror(rc));
-    if (first) {
-        log_error("%s; requests are answered BUSY until it can", s->degraded);
+    if (rc == MDB_MAP_FULL) {
+        (void)snprintf(dst, cap,
+                       "the store cannot write: the database has reached its greatest size, store.mapSize (%zu MiB); "
+                       "raise it and restart",
+                       s->db.map_cap >> 20);
+    } else if (db_is_full(rc)) {
+        (void)snprintf(dst, cap, "the store cannot write: %s; free some on the disk of the state directory",
+                       mdb_strerror(rc));
+    } else {
+        (void)snprintf(dst, cap, "the store cannot write: %s; nothing new is accepted until the disk works again",
+                       mdb_strerror(rc));
     }
-    if (rc != ENOSPC && rc != EDQUOT && ++s->io_errors >= 2) {
-        log_error("the second failure in a row: giving up, a restart may help");
+}
+
+void store_fails(struct store *s, int rc)
+{
+    char text[sizeof(s->degraded)];
+    why(s, rc, text, sizeof(text));
+    if (strcmp(text, s->degraded) != 0) {
+        (void)snprintf(s->degraded, sizeof(s->degraded), "%s", text);
+        log_error("%s (requests are answered BUSY meanwhile)", s->degraded);
+    }
+    if (s->db.lost) {
+        log_error("giving up: what is left must be looked at (tenaza store check) or restored (tenaza backup restore)");
         s->exit_code = EXIT_INTERNAL;
     }
 }
@@ -258,14 +297,12 @@ static int turn_with_room(struct store *s, const struct store_req *reqs, size_t 
         s->state = saved;
         s->boot_checked = boot_checked;
         s->recount = true;
-        if (rc == MDB_MAP_FULL) {
-            rc = db_grow(&s->db);
-            log_info("the database map grows to %zu MiB", s->db.map_bytes >> 20);
+        s->reload = true;
+        int grown = rc == MDB_MAP_FULL ? db_grow(&s->db) : rc;
+        if (grown != 0) {
+            return grown;
         }
-        if (rc != 0) {
-            break;
-        }
-        rc = MDB_MAP_FULL;
+        log_info("the database map grows to %zu MiB", s->db.map_bytes >> 20);
     }
     return rc;
 }
@@ -283,12 +320,11 @@ void store_turn(struct store *s, const struct store_req *reqs, size_t n)
         return;
     }
     if (rc != 0) {
-        set_degraded(s, rc);
+        store_fails(s, rc);
         answer_busy(s, reqs, n);
     } else {
         s->news_n = 0;
-        if (s->commits != commits && db_has_room(&s->db)) { /* reads prove nothing, one short write not much */
-            s->io_errors = 0;
+        if (s->commits != commits && disk_has_room(s->db.dir)) { /* reads prove nothing, one short write not much */
             if (s->degraded[0] != '\0') {
                 s->degraded[0] = '\0';
                 log_info("the store can write again");

@@ -70,8 +70,8 @@ static void remove_dir(const char *dir)
     for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
         char path[512];
         (void)snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
-        if (e->d_name[0] != '.') {
-            (void)unlink(path);
+        if (e->d_name[0] != '.' && unlink(path) != 0) {
+            remove_dir(path);
         }
     }
     if (d != NULL) {
