@@ -33,7 +33,7 @@ typedef void evzmq_recv_fn(void *ctx, const struct evzmq_msg *m);
 /* End of one drain: called after the last message of a batch was handed over (the store commits here). */
 typedef void evzmq_batch_fn(void *ctx);
 
-/* endpoint "ipc:///run/x/store.sock". id: routing id of a DEALER. ERR_IO with errno kept. */
+/* endpoint "ipc:///run/x/store/sock". id: routing id of a DEALER. ERR_IO with errno kept. */
 int evzmq_router(struct loop *l, const char *endpoint, evzmq_recv_fn *fn, void *ctx,
                  struct evzmq **out) ATTR_NODISCARD;
 int evzmq_dealer(struct loop *l, const char *endpoint, const char *id, int linger_ms,

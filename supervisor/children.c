@@ -188,6 +188,7 @@ static struct child *add_child(struct sup *s, const struct worker_kind *kind)
     c->pidfd = -1;
     c->ctl = -1;
     c->evidence.out.fd = -1;
+    c->security.group = -1;
     ev_init(&c->deadline, on_deadline);
     ev_init(&c->beat, on_deadline);
     s->children[s->child_n++] = c;

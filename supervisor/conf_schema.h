@@ -23,6 +23,7 @@ enum {
 
 #define K_SUP 0u /* only the supervisor itself uses it */
 #define K(kind) (1u << WK_##kind)
+#define K_ALL ((1u << WK_COUNT) - 1u)
 
 /*
  * path: dotted, with `*` for an id that people choose and `#` for a position in a list of groups.

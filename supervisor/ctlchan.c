@@ -103,12 +103,19 @@ static void on_alarm(struct child *c, const struct ctl_packet *p)
     c->sup->changed = true;
 }
 
+static void on_renew(struct child *c, const struct ctl_packet *p)
+{
+    log_info("%s: starting it again: %.*s", c->name, (int)strnlen(p->text, sizeof p->text), p->text);
+    life_event(&c->life, LE_RESTART);
+}
+
 static const struct {
     uint16_t type;
     void (*fn)(struct child *c, const struct ctl_packet *p);
 } handlers[] = {
     {CTL_HELLO, on_hello}, {CTL_READY, on_ready}, {CTL_BEAT, on_beat},
     {CTL_STATUS, on_status}, {CTL_FAIL, on_fail}, {CTL_ALARM, on_alarm},
+    {CTL_SECURITY, security_told}, {CTL_RENEW, on_renew},
 };
 
 static void dispatch(struct child *c, const struct ctl_packet *p)

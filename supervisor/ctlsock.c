@@ -111,10 +111,10 @@ static void do_attach(struct client *cl, sv arg)
     }
     buf_printf(&cl->out, "{\"ok\":true,\"name\":\"%s\",\"inc\":%" PRIu64 ",\"store\":", cl->name, cl->inc);
     char endpoint[PATH_MAX + 32];
-    snprintf(endpoint, sizeof endpoint, "ipc://%s/store.sock", s->run_dir);
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/store/sock", s->run_dir);
     buf_json_str(&cl->out, sv_of(endpoint));
     buf_str(&cl->out, ",\"bus\":");
-    snprintf(endpoint, sizeof endpoint, "ipc://%s/bus.sock", s->run_dir);
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/bus/sock", s->run_dir);
     buf_json_str(&cl->out, sv_of(endpoint));
     buf_ch(&cl->out, '}');
 }
@@ -237,7 +237,8 @@ static void on_read(struct ev_loop *loop, ev_io *io, int events)
     (void)flush(cl);
 }
 
-static bool is_allowed(int fd, pid_t *pid)
+/* A worker has no business here, even where it has our user: what it may ask for goes over its control channel. */
+static bool is_allowed(const struct sup *s, int fd, pid_t *pid)
 {
     struct ucred who;
     socklen_t n = sizeof who;
@@ -246,7 +247,7 @@ static bool is_allowed(int fd, pid_t *pid)
         return false;
     }
     *pid = who.pid;
-    return who.uid == 0 || who.uid == getuid();
+    return (who.uid == 0 || who.uid == getuid()) && !security_is_worker(s, who.pid);
 }
 
 static void on_accept(struct ev_loop *loop, ev_io *io, int events)
@@ -261,7 +262,7 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int events)
     }
     for (size_t i = 0; i < SUP_MAX_CLIENTS; i++) {
         struct client *cl = &s->clients[i];
-        if (cl->fd >= 0 || !is_allowed(fd, &pid)) {
+        if (cl->fd >= 0 || !is_allowed(s, fd, &pid)) {
             continue;
         }
         *cl = (struct client){.sup = s, .fd = fd, .pid = pid, .in = BUF_INIT(REQUEST_MAX), .out = BUF_INIT(ANSWER_MAX)};
@@ -272,7 +273,7 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int events)
         ev_io_start(loop, &cl->read_io);
         return;
     }
-    log_warn("control socket: pid %d refused (other user, or too many connections)", (int)pid);
+    log_warn("control socket: pid %d refused (a worker, another user, or too many connections)", (int)pid);
     fd_close(&fd);
 }
 

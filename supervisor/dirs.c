@@ -21,7 +21,7 @@
 #include "supervisor/sup.h"
 
 /* Sockets below the runtime directory; the longest name decides whether the path is short enough. */
-#define LONGEST_SOCKET "/store.sock"
+#define LONGEST_SOCKET "/store/sock"
 
 static int exit_code_for(int error)
 {

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/log.h"
+#include "supervisor/listen_filter.h"
 #include "supervisor/sup.h"
 
 /* Connections that wait while the edge is being restarted. */
@@ -80,6 +82,9 @@ void listen_open(struct sup *s)
         int code = errno == EACCES ? EXIT_NOPERM : EXIT_UNAVAILABLE;
         die(code, "%s port %d cannot be used: %s; choose another one: tenaza run --port N, or edge.port", bind_to,
             port, errno == EADDRINUSE ? "another program listens there" : strerror(errno));
+    }
+    if (listen_filter(s->listen_fd) != 0) {
+        log_warn("accepted connections could be turned round by a broken edge: no filter on the listening socket");
     }
     socklen_t len = sizeof a;
     if (getsockname(s->listen_fd, &a.sa, &len) != 0) {

@@ -194,6 +194,9 @@ static void write_pid(struct sup *s)
 
 static void begin(struct sup *s)
 {
+    const struct confine_dirs dirs = {s->run_dir, s->state_dir, s->exe_dir};
+
+    confine_begin(&s->confine, &s->cfg, &dirs);
     loop_setup(s);
     notify_watchdog_start(s);
     ctlsock_open(s);
@@ -210,6 +213,7 @@ static void finish(struct sup *s)
     for (size_t i = 0; i < s->child_n; i++) {
         child_free(s->children[i]);
     }
+    confine_end(&s->confine);
     log_info("stopped");
     ev_loop_destroy(s->loop);
     fd_close(&s->listen_fd);

@@ -114,6 +114,7 @@ void reap_child(struct child *c)
     describe(c, &end);
     report(c, e);
     bury(c, &end, &used);
+    security_ended(c);
     pid_t pid = c->pid;
     c->pid = 0;
     if (c->kind->planes == WP_BOTH) {

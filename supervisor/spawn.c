@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,7 +29,6 @@
 #define MAX_ENV 16
 /* Inherited descriptors are first moved up here, so that none is overwritten while they are put in place. */
 #define FD_PARKING 64
-#define EDGE_NOFILE 65536
 
 struct launch {
     char path[PATH_MAX + 64];
@@ -40,7 +38,7 @@ struct launch {
     size_t env_n;
     int fds[MAX_INHERITED];
     int fd_n;
-    bool many_files;
+    struct confined confined;
     pid_t parent;
     int null_in, null_out;
     int out; /* becomes stdout and stderr */
@@ -77,16 +75,6 @@ static void child_signals(void)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void child_limits(const struct launch *l)
-{
-    struct rlimit r;
-
-    if (l->many_files && getrlimit(RLIMIT_NOFILE, &r) == 0) {
-        r.rlim_cur = r.rlim_max < EDGE_NOFILE ? r.rlim_max : EDGE_NOFILE;
-        (void)setrlimit(RLIMIT_NOFILE, &r);
-    }
-}
-
 /* Says why over the control channel, which is in place by now. */
 static void child_cannot_run(const struct launch *l) ATTR_NORETURN;
 static void child_cannot_run(const struct launch *l)
@@ -111,9 +99,14 @@ static void child_run(struct launch *l)
 
     child_signals();
     (void)setsid();
+    if (!confine_join(&l->confined)) {
+        _exit(EXIT_UNAVAILABLE);
+    }
     child_descriptors(l);
-    child_limits(l);
-    /* Dies with us; if we are gone already, nobody will ever ask for it. */
+    if (!confine_enter(&l->confined)) {
+        _exit(EXIT_UNAVAILABLE);
+    }
+    /* Dies with us; if we are gone already, nobody will ever ask for it. A change of user forgets it, so it comes after. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != l->parent) {
         _exit(EXIT_UNAVAILABLE);
     }
@@ -139,6 +132,7 @@ static int make_section(struct child *c)
 
     cfg_section(&s->cfg, c->kind->id, c->kind->id == WK_channel ? &c->account : NULL, &place, &conf);
     conf_set_str(&conf, "log.level", sv_of(s->log_level));
+    confine_section(&s->confine, &s->cfg, c->kind->id, &conf);
     bool ok = fd >= 0 && conf_encode(&conf, &bytes) && fd_write_all(fd, bytes.p, bytes.n) == 0 &&
               lseek(fd, 0, SEEK_SET) == 0 &&
               fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0;
@@ -265,7 +259,6 @@ static int prepare_and_launch(struct launch *l, struct child *c, int far_end)
         add_fd(l, c->sup->console_fd);
         if (c->kind->id == WK_edge && c->sup->listen_fd >= 0) {
             add_fd(l, c->sup->listen_fd);
-            l->many_files = true;
         }
         rc = launch_process(l, c);
     } else {
@@ -296,6 +289,7 @@ int spawn_child(struct child *c)
     c->inc = sup_next_inc(c->sup);
     make_argv(&l, c);
     make_env(&l, c);
+    security_prepare(c, &l.confined);
     int rc = prepare_and_launch(&l, c, pair[1]);
     for (size_t i = 0; i < l.env_n; i++) {
         xfree(l.env[i]);

@@ -82,6 +82,8 @@ static void put_child(struct buf *out, const struct child *c, int64_t now)
     put_str(out, "status", c->status);
     put_str(out, "alarm", c->alarm);
     put_str(out, "lastExit", c->last_exit);
+    security_json(c, out);
+    buf_ch(out, ',');
     buf_printf(out,
                "\"pid\":%d,\"inc\":%" PRIu64 ",\"restarts\":%u,\"upMs\":%" PRId64 ",\"rssKb\":%" PRIu64
                ",\"cpuMs\":%" PRIu64 ",\"lagMs\":%" PRIu64 ",\"nextTryMs\":%" PRId64 "}",

@@ -19,6 +19,7 @@
 #include "proto/control.h"
 #include "supervisor/backoff.h"
 #include "supervisor/conf_tree.h"
+#include "supervisor/confine.h"
 #include "supervisor/evidence.h"
 #include "supervisor/kinds.h"
 #include "supervisor/lifecycle.h"
@@ -39,11 +40,22 @@ struct sup;
  * the worker did: it gets its full time once more. */
 #define SUP_STALL_MS 250
 
+/* The walls around a worker, as it reported them, and what we did ourselves (security.c). */
+struct security {
+    bool told;
+    uint64_t bits; /* see control.def, SECURITY */
+    char why[256];
+    int group;     /* descriptor of its control group, -1 */
+    unsigned limits; /* CG_* in force */
+    uid_t uid;
+};
+
 struct child {
     struct life life; /* first: the effects find the child through it */
     struct sup *sup;
     const struct worker_kind *kind;
     struct cfg_account account; /* kind channel */
+    struct security security;
     char name[136];
     uint64_t inc;
     pid_t pid;  /* 0: none */
@@ -97,6 +109,7 @@ struct sup {
     struct sup_opts opts;
     struct cfg cfg;
     struct backoff_rules rules;
+    struct confine confine;
     char exe_dir[PATH_MAX], libexec[PATH_MAX];
     char state_dir[PATH_MAX], run_dir[PATH_MAX], config_file[PATH_MAX];
     char url[160];
@@ -170,6 +183,13 @@ const char *operator_do(struct child *c, sv verb);
 /* peers.c: who may speak to store and bus */
 void peers_announce(struct sup *s, bool up, const char *name, uint64_t inc, pid_t pid);
 void peers_replay(struct child *hub);
+
+/* security.c: what separates each worker from the rest, for spawn.c, status.c and reap.c */
+void security_prepare(struct child *c, struct confined *d);
+void security_told(struct child *c, const struct ctl_packet *p);
+void security_ended(struct child *c); /* its process is reaped: ends what is left in its group */
+void security_json(const struct child *c, struct buf *out); /* "security":{...} */
+bool security_is_worker(const struct sup *s, pid_t pid);
 
 /* listen.c */
 void listen_open(struct sup *s);

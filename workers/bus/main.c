@@ -1,6 +1,6 @@
 /*
  * main.c: the bus process: lossy routing of deltas and live calls.
- * Runs in: bus.     Owns: the router on bus.sock and the line that `tenaza status` shows.
+ * Runs in: bus.     Owns: the router on bus/sock and the line that `tenaza status` shows.
  * Never: keeps anything; losing it loses some deltas, and whoever waits has a deadline.
  * Tested in: tests/unit/bus/, and by the scenarios that kill it
  */
@@ -46,7 +46,7 @@ static void on_status(void *ctx)
 static int init(struct worker *w)
 {
     char to[160];
-    worker_endpoint(w, "bus.sock", to, sizeof to);
+    worker_endpoint(w, "bus/sock", to, sizeof to);
     struct bus *b = xcalloc(1, sizeof *b);
     worker_set_ctx(w, b);
     loop_timer_init(&b->timer, worker_loop(w), on_status, w);

@@ -20,7 +20,7 @@ struct plane_store;
 typedef void store_reply_fn(void *ctx, int err, uint16_t type, const void *body);
 typedef void store_push_fn(void *ctx, uint16_t type, const void *body);
 
-/* name/inc: our registered identity. endpoint: "ipc://<run>/store.sock". */
+/* name/inc: our registered identity. endpoint: "ipc://<run>/store/sock". */
 struct plane_store *plane_store_new(struct loop *l, const char *endpoint, const char *name, uint64_t inc);
 void plane_store_free(struct plane_store *p);
 

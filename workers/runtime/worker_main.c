@@ -25,6 +25,7 @@
 #include "proto/control.h"
 #include "workers/runtime/ctl.h"
 #include "workers/runtime/lastwords.h"
+#include "workers/runtime/sandbox.h"
 #include "workers/runtime/slot.h"
 
 enum {
@@ -45,8 +46,9 @@ struct worker {
     void *ctx;
     struct loop_timer beat, drain_timer;
     ev_signal term;
+    struct sandbox sandbox;
     char status[512];
-    bool ready, draining, drained, ending, orphan;
+    bool ready, draining, drained, ending, orphan, renewing;
     int exit_code;
 };
 
@@ -215,6 +217,10 @@ static void on_beat(void *ctx)
     uint32_t lag = loop_lag_ms(w->loop);
     counter_set(C_loop_lag, (uint64_t)lag * 1000);
     ctl_say(w->ctl, CTL_BEAT, lag, NULL);
+    if (!w->renewing && sandbox_is_stale()) {
+        w->renewing = true;
+        ctl_say(w->ctl, CTL_RENEW, 0, "the resolver's files were replaced");
+    }
     loop_timer_start(&w->beat, slot_wait_ms(BEAT_MS));
 }
 
@@ -252,6 +258,8 @@ static void on_packet(void *ctx, const struct ctl_packet *p, int fd_got)
     case CTL_DRAINED:
     case CTL_FAIL:
     case CTL_ALARM:
+    case CTL_SECURITY:
+    case CTL_RENEW:
     default:
         log_warn("the supervisor sent %s, which only workers send", ctl_name(p->type));
         break;
@@ -335,14 +343,24 @@ static void start_log(struct worker *w)
 static void connect_planes(struct worker *w)
 {
     char to[160];
-    worker_endpoint(w, "store.sock", to, sizeof to);
+    worker_endpoint(w, "store/sock", to, sizeof to);
     w->store = plane_store_new(w->loop, to, w->name, w->inc);
-    worker_endpoint(w, "bus.sock", to, sizeof to);
+    worker_endpoint(w, "bus/sock", to, sizeof to);
     w->bus = plane_bus_new(w->loop, to, w->name, w->inc);
+}
+
+/* Everything is loaded and connected: from here on only what the profile allows. */
+static void close_sandbox(struct worker *w)
+{
+    sandbox_calls(&w->sandbox);
+    if (w->sandbox.profile != NULL) {
+        ctl_say(w->ctl, CTL_SECURITY, sandbox_bits(&w->sandbox), w->sandbox.why);
+    }
 }
 
 static void start(struct worker *w)
 {
+    sandbox_files(&w->sandbox, &w->conf); /* before the thread of ZeroMQ exists */
     w->loop = loop_new();
     loop_timer_init(&w->beat, w->loop, on_beat, w);
     loop_timer_init(&w->drain_timer, w->loop, on_drain_late, w);
@@ -386,6 +404,7 @@ int worker_main(int argc, char **argv, const struct worker_ops *ops)
     ignore(SIGPIPE);
     ignore(SIGINT); /* Ctrl-C reaches the whole terminal group; the supervisor decides what it means */
     ignore(SIGHUP);
+    sandbox_begin(&w->sandbox, ops->kind);
     bool section = read_section(w);
     start_log(w);
     if (!section) {
@@ -397,6 +416,7 @@ int worker_main(int argc, char **argv, const struct worker_ops *ops)
         end(w, rc);
     }
     if (!w->ending) {
+        close_sandbox(w);
         on_beat(w);
         ctl_drain(w->ctl);
     }

@@ -48,7 +48,7 @@ static int init(struct worker *w)
     worker_set_ctx(w, c);
     crypto_init();
     loop_timer_init(&c->status, worker_loop(w), on_status, w);
-    worker_endpoint(w, "store.sock", endpoint, sizeof(endpoint));
+    worker_endpoint(w, "store/sock", endpoint, sizeof(endpoint));
     (void)snprintf(c->dir, sizeof(c->dir), "%s/db", worker_state_dir(w));
     struct store_conf conf = store_conf_read(worker_conf(w), c->dir);
     int code = server_new(worker_loop(w), endpoint, &conf, on_fatal, w, &c->server, text, sizeof(text));

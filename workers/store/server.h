@@ -12,7 +12,7 @@
 
 struct server;
 
-/* endpoint: "ipc://<run>/store.sock". 0, or an exit code of err.h with one sentence in text. on_fatal (may be
+/* endpoint: "ipc://<run>/store/sock". 0, or an exit code of err.h with one sentence in text. on_fatal (may be
  * NULL) is called when the process must end. */
 int server_new(struct loop *l, const char *endpoint, const struct store_conf *conf,
                void (*on_fatal)(void *ctx, int exit_code, const char *why), void *ctx, struct server **out, char *text,
