@@ -5,7 +5,7 @@ import { Client, textOf } from "../scn/lib/client.mjs";
 import { Person } from "../scn/lib/irc.mjs";
 import { BEARER, sleep } from "./world.mjs";
 
-const PATIENCE_MS = 15000;   // for an answer, then the talker says the next thing
+const PATIENCE_MS = 8000;    // for an answer, then the talker says the next thing
 const REQUEST_MS = 1500;     // for an acknowledgement, then it is tried again
 const SESSION_TURNS = 25;    // then a client opens a new conversation
 
@@ -29,12 +29,14 @@ export class Traffic {
         return [...new Set(text.match(new RegExp(`\\b(irc|webhook|websocket|cron)-\\d+-${this.salt}\\b`, "g")) ?? [])];
     }
 
-    // A few kinds of work: most answer at once, some take their time, fail once, or use a tool.
-    wish(id, tools) {
+    // A few kinds of work: most answer at once, some take their time, fail once, use a tool, or are long enough to become
+    // a file of their own in the store.
+    wish(id, { tools = false, long = false } = {}) {
         const r = this.random();
         if (r < 0.1) return `SLOW 6 ${id}`;
         if (r < 0.2) return `DELAY 300 ${id}`;
         if (r < 0.25) return `FAILONCE 500 ${id} please ${id}`;
+        if (r < 0.27 && long) return `hello ${id} ${"and so on ".repeat(7000)}`;
         if (r < 0.4 && tools) return `${id} TOOL current_time {"timezone":"UTC"}`;
         return `hello ${id}`;
     }
@@ -74,7 +76,7 @@ export class Traffic {
         for (let turn = 0; !this.over; turn++) {
             const id = this.id("websocket");
             const sessionKey = `agent:main:chaos-${n}-${Math.floor(turn / SESSION_TURNS)}`;
-            const message = this.wish(id, true);
+            const message = this.wish(id, { tools: true, long: true });
             await this.surely(async () => {
                 if (!c || c.closed || c.error) c = await within(REQUEST_MS, Client.connect(this.world.g));
                 if (!c) return false;
@@ -99,7 +101,7 @@ export class Traffic {
     async webhook(n) {
         for (let turn = 0; !this.over; turn++) {
             const id = this.id("webhook");
-            const body = JSON.stringify({ id, from: `u${n}-${Math.floor(turn / SESSION_TURNS)}`, text: this.wish(id, false) });
+            const body = JSON.stringify({ id, from: `u${n}-${Math.floor(turn / SESSION_TURNS)}`, text: this.wish(id, { long: true }) });
             await this.surely(async () => {
                 const r = await within(REQUEST_MS, fetch(`${this.world.g.url}/channels/webhook/shop`, {
                     method: "POST", body, headers: { authorization: `Bearer ${BEARER}`, "content-type": "application/json" },
@@ -129,7 +131,7 @@ export class Traffic {
         this.people = [...(this.people ?? []), { p, listen }];
         while (!this.over) {
             const id = this.id("irc");
-            p.say("tenaza", this.wish(id, false));
+            p.say("tenaza", this.wish(id));
             await this.patiently(() => (listen(), this.ledger.of(id).effects.size > 0 || this.unheard(p)));
             await sleep(this.random() * 1500);
         }
@@ -145,7 +147,7 @@ export class Traffic {
     async clock() {
         while (!this.over) {
             const id = this.id("cron");
-            const r = await this.world.g.cli(["--timeout", "3s", "cron", "add", "--at", `+${Math.ceil(this.random() * 3)}s`, "-m", this.wish(id, false),
+            const r = await this.world.g.cli(["--timeout", "3s", "cron", "add", "--at", `+${Math.ceil(this.random() * 3)}s`, "-m", this.wish(id),
                 "--session", `agent:main:clock-${id}`, "--deliver", "webhook/shop/clock", "--json"], { timeout: 5000 });
             if (r.code === 0) this.ledger.accepted(id, Date.now());
             await sleep(300 + this.random() * 1500);

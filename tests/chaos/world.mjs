@@ -68,8 +68,10 @@ class Target {
 }
 
 export class World {
-    static async start({ random, onCall, keep = null }) {
+    // supervisor: further settings of that group.
+    static async start({ random, onCall, keep = null, supervisor = "" }) {
         const w = new World();
+        w.supervisorConf = supervisor;
         w.dir = keep ?? mkdtempSync(join(tmpdir(), "tenaza-chaos-"));
         w.keep = keep !== null;
         w.irc = await Ngircd.start();
@@ -88,7 +90,7 @@ export class World {
     // restart: a worker may die as often as it likes without being parked; the rest is as shipped.
     config() {
         return this.llm.config().replace("agents = {", "agents = { workers = 2; ") + `
-            supervisor = { runtimeDir = "${join(this.dir, "run")}";
+            supervisor = { runtimeDir = "${join(this.dir, "run")}"; ${this.supervisorConf}
                 restart = { first = "20ms"; max = "100ms"; resetAfter = "1s"; breaker = { failures = 16; within = "1s"; }; }; };
             session = { dmScope = "per-peer"; };
             messages = { queue = { mode = "followup"; debounceMs = 0; }; };

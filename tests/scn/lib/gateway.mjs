@@ -195,6 +195,15 @@ export class OwnBin {
         rmSync(this.path(name), { force: true });
         copyFileSync(join(build, name), this.path(name), constants.COPYFILE_FICLONE);
     }
+    // Every worker starts with this library and these variables (the supervisor gives them a clean environment).
+    preload(library, env = {}) {
+        const vars = Object.entries({ LD_PRELOAD: join(build, library), ...env });
+        for (const f of readdirSync(build).filter((n) => /^tenaza-[a-z]+$/.test(n) && n !== "tenaza-supervisor")) {
+            rmSync(this.path(f));
+            writeFileSync(this.path(f), `#!/bin/sh\n${vars.map(([k, v]) => `export ${k}='${v}'\n`).join("")}exec '${join(build, f)}' "$@"\n`, { mode: 0o755 });
+        }
+        return Object.fromEntries(vars); // for the supervisor itself
+    }
     remove() {
         rmSync(this.dir, { recursive: true, force: true });
     }
