@@ -98,6 +98,40 @@ static int env_open(struct db *db)
     return rc;
 }
 
+/*
+ * A new database is made under another name and gets its own when it is whole and durable: LMDB writes its first
+ * pages without a sync, and a loss of power in between would leave a file that can never be opened.
+ */
+static int env_make(struct db *db, const char *file)
+{
+    char tmp[320];
+    char lock[330];
+    MDB_env *env = NULL;
+    MDB_txn *txn = NULL;
+    struct db fresh = {.lock_fd = -1};
+    (void)snprintf(tmp, sizeof(tmp), "%s.new", file);
+    (void)snprintf(lock, sizeof(lock), "%s-lock", tmp);
+    (void)unlink(tmp);
+    (void)unlink(lock);
+    int rc = mdb_env_create(&env);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = mdb_env_set_maxdbs(env, T_COUNT + 8);
+    rc = rc != 0 ? rc : mdb_env_open(env, tmp, MDB_NOTLS | MDB_NOSUBDIR, 0600);
+    rc = rc != 0 ? rc : mdb_txn_begin(env, NULL, 0, &txn);
+    rc = rc != 0 ? rc : open_tables(&fresh, txn);
+    if (rc == 0) {
+        rc = mdb_txn_commit(txn);
+    } else if (txn != NULL) {
+        mdb_txn_abort(txn);
+    }
+    mdb_env_close(env);
+    (void)unlink(lock);
+    rc = rc != 0 ? rc : rename(tmp, file) != 0 ? errno : 0;
+    return rc != 0 ? rc : disk_sync_dir(db->dir);
+}
+
 static uint64_t txn_number(const struct db *db)
 {
     MDB_envinfo info = {0};
@@ -138,8 +172,10 @@ int db_open(struct db *db, const struct db_conf *conf, char *text, size_t cap)
     if (code != 0) {
         return code;
     }
-    int rc = env_open(db);
-    rc = rc != 0 ? rc : disk_sync_dir(db->dir); /* LMDB syncs what is in its file, not the file's name */
+    char file[300];
+    (void)snprintf(file, sizeof(file), "%s/data.mdb", db->dir);
+    int rc = access(file, F_OK) == 0 ? 0 : env_make(db, file);
+    rc = rc != 0 ? rc : env_open(db);
     if (rc != 0) {
         return no_env(db, rc, text, cap);
     }
