@@ -205,15 +205,25 @@ unsigned load_run(const struct load_conf *conf)
     static struct load l;
     int64_t mono = 1000000;
     int64_t real = 1790000000000;
+    int64_t step = conf->refused ? 400 : 7;
     l = (struct load){.conf = conf, .arena = ARENA_INIT, .rng = conf->seed * 2654435769u + 88172645463325252u};
-    *(void **)&l.mark = dlsym(RTLD_DEFAULT, "power_mark"); /* NULL without the recorder */
+    l.mark = conf->mark;
+    if (l.mark == NULL) {
+        *(void **)&l.mark = dlsym(RTLD_DEFAULT, "power_mark"); /* NULL without the recorder */
+    }
     l.words = xmalloc(LONG_TEXT);
     crypto_init();
     clock_test_set(mono, real);
     open_store(&l);
     greet(&l);
     for (unsigned t = 0; t < conf->turns; t++) {
-        clock_test_set(mono += 7, real += 7);
+        clock_test_set(mono += step, real += step);
+        if (conf->before_turn != NULL) {
+            conf->before_turn(l.s, t);
+        }
+        if (conf->refused && t % 25 == 24) {
+            greet(&l); /* what was refused is found again */
+        }
         if (t % 97 == 96 && !conf->refused) {
             store_free(l.s);
             open_store(&l);

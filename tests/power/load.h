@@ -10,12 +10,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct store;
 struct load_conf {
     const char *dir; /* of the database; does not exist yet */
     uint64_t seed;
     unsigned turns;
     bool nosync;  /* a store that acknowledges before the sync: the test must catch it */
-    bool refused; /* requests may be answered BUSY (the disk is made to fail) */
+    bool refused; /* requests may be answered BUSY (the disk is made to fail); time goes faster */
+    void (*mark)(const char *text);                   /* instead of the recorder's power_mark */
+    void (*before_turn)(struct store *s, unsigned t); /* may be NULL */
 };
 
 /* Returns how many acknowledgements there were. Marks: "e <event id>" a message was accepted, "f <run id>" a run was

@@ -2,7 +2,7 @@
  * look.c: a database opened only to be looked at: one snapshot, no writes.
  * Runs in: store executable as a tool (tool.c), tests.     Owns: struct look.
  * Never: changes anything below its folder, but LMDB's table of readers when it looks beside a running store.
- * Tested in: tests/power, tests/scn/f6-store-care.test.mjs
+ * Tested in: tests/power/power.c
  */
 #include "workers/store/look.h"
 
