@@ -1,5 +1,5 @@
 /*
- * fuzz_http_req.c: what is ours of an HTTP request: lengths, credentials, chunked bodies.
+ * fuzz_http_req.c: what is ours of an HTTP request: lengths, credentials, chunked bodies, bodies of the OpenAI interface.
  * Runs in: libFuzzer (clang, -Dfuzz=true).     Owns: nothing.
  * Never: opens anything.
  * Tested in: itself; seeds in tests/fuzz/seeds/http_req
@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "workers/edge/chunked.h"
 #include "workers/edge/http_rules.h"
+#include "workers/edge/oai_req.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -40,8 +41,37 @@ static void try_rules(sv in)
     query_has_secret(first);
 }
 
+/* Whatever is taken fits the message that carries it. */
+static void check_settled(const struct oai_req *q)
+{
+    ASSERT(q->text.n <= OAI_TEXT_MAX && q->system.n <= OAI_SYSTEM_MAX);
+    ASSERT(q->prior_n <= OAI_PRIOR_MAX && q->results_n <= OAI_RESULTS_MAX && q->opts.tools_n <= OAI_TOOLS_MAX);
+    ASSERT(q->results_n > 0 || q->text.n > 0);
+    for (size_t i = 0; i < q->results_n; i++) {
+        ASSERT(q->results[i].tool_call_id.n > 0);
+    }
+}
+
+static void try_openai(sv in, enum oai_api api)
+{
+    struct oai_req q;
+    if (oai_req_parse(&q, api, in)) {
+        ASSERT(q.bad_status == 0);
+        if (oai_req_settle(&q, true)) {
+            check_settled(&q);
+        } else {
+            ASSERT(q.bad_status == 400 && q.bad_code != NULL && q.bad_text[0] != '\0');
+        }
+    } else {
+        ASSERT(q.bad_status == 400 && q.bad_code != NULL && q.bad_text[0] != '\0');
+    }
+    oai_req_free(&q);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    try_openai(sv_mem(data, size), OAI_CHAT);
+    try_openai(sv_mem(data, size), OAI_RESPONSES);
     try_chunked(sv_mem(data, size));
     try_rules(sv_mem(data, size));
     return 0;

@@ -53,6 +53,7 @@ static const struct {
 };
 
 #define HEADER_VALUE_MAX 4096
+#define SPINS_MAX 20000 /* turns of the loop, a fraction of a second */
 
 static void add_header(struct http_req *r, const char *name, const char *value)
 {
@@ -112,16 +113,27 @@ static void name_request(struct http_req *r)
     }
 }
 
+/*
+ * A client that sends its next request before this one is answered: libwebsockets would tell us of those bytes in a
+ * circle, so they are not read until there is something to write (it writes nothing while reading is off).
+ */
+static void hold(struct sock *s)
+{
+    if (s->pipelined && !s->held) {
+        s->held = true;
+        lws_rx_flow_control(s->wsi, LWS_RXFLOW_REASON_FLAG_PROCESS_NOW);
+    }
+}
+
 static int finish(struct sock *s)
 {
     struct http_req *r = s->req;
     bool close = r->close_after || !r->keep_alive;
     s->req = NULL;
     http_free(r);
-    if (s->held) {
-        s->held = false;
-        lws_rx_flow_control(s->wsi, 1);
-    }
+    s->body_seen = s->pipelined = false;
+    s->spins = 0;
+    sock_release(s);
     /* Nothing of the next request may be read before the rest of this answer is out: lws takes care. */
     if (close) {
         lws_set_timeout(s->wsi, PENDING_TIMEOUT_HTTP_CONTENT, 10);
@@ -154,6 +166,8 @@ static int flush(struct sock *s)
         out_begin(&r->answer);
         r->wrote_ms = clock_mono_ms();
         lws_callback_on_writable(s->wsi); /* there may be more to pull */
+    } else {
+        hold(s);
     }
     return 0;
 }
@@ -199,27 +213,26 @@ int http_on_request(struct sock *s, void *in, size_t n)
     return say_continue(s);
 }
 
-/* More bytes while the request is being worked on: a client that does not wait for its answer. They are left in the
- * socket until then (libwebsockets would call us in a circle), at the price that such a client's end is seen late. */
-static void hold(struct sock *s)
-{
-    if (!s->held) {
-        s->held = true;
-        lws_rx_flow_control(s->wsi, 0);
-    }
-}
-
 int http_on_body(struct sock *s, void *in, size_t n)
 {
     if (s->req == NULL) {
         return 0;
     }
-    if (!s->req->reading && n > 0) {
-        hold(s);
-    }
     http_body(s->req, sv_mem(in, n));
     lws_set_timeout(s->wsi, NO_PENDING_TIMEOUT, 0);
     return flush(s);
+}
+
+/* The end of the body is told a second time: bytes of the next request are there. */
+static int next_is_here(struct sock *s)
+{
+    s->pipelined = true;
+    if (s->req->answer.n == 0 || out_text(&s->req->answer).n == 0) {
+        hold(s);
+        return 0;
+    }
+    /* An answer waits for a slow reader that sends on: not for ever. */
+    return ++s->spins < SPINS_MAX ? 0 : -1;
 }
 
 int http_on_body_end(struct sock *s, void *in, size_t n)
@@ -229,9 +242,10 @@ int http_on_body_end(struct sock *s, void *in, size_t n)
     if (s->req != NULL && s->req->reading) {
         http_dispatch(s->req);
         lws_set_timeout(s->wsi, NO_PENDING_TIMEOUT, 0);
-    } else if (s->req != NULL) {
-        hold(s);
+    } else if (s->req != NULL && s->body_seen) {
+        return next_is_here(s);
     }
+    s->body_seen = s->req != NULL;
     return flush(s);
 }
 

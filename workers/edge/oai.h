@@ -3,9 +3,12 @@
  *        answers it. Runs come in through the one door of the store like everybody's.
  * Runs in: edge.     Owns: see the structs.
  * Never: included outside this folder and its tests.
- * Tested in: tests/scn/h1-http.test.mjs
+ * Tested in: tests/unit/edge/test_oai_req.c, test_oai_out.c; tests/conformance/openai.test.mjs
  *
- *   oai_models.c   /v1/models, and which agent a model name means
+ *   oai_models.c      /v1/models, and which agent a model name means
+ *   oai_req.h         a request, read and checked: members, tools (oai_req.c), messages (oai_chat.c), items (oai_items.c)
+ *   oai_out.h         answers as JSON
+ *   oai_run.h         the run behind a request; oai_voice_chat.c and oai_voice_resp.c tell what it does
  */
 #ifndef TENAZA_EDGE_OAI_H
 #define TENAZA_EDGE_OAI_H

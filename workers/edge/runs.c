@@ -49,6 +49,10 @@ static void row_free(struct runs *rs, struct run_live *r)
     {
         list_del(it); /* the call lives on until its deadline */
     }
+    LIST_EACH(w, &r->watches)
+    {
+        runs_unwatch(CONTAINER_OF(w, struct run_watch, of_run));
+    }
     loop_timer_stop(&r->flush);
     bus_forget(rs->e->bus, r);
     store_forget(rs->e->store, r);
@@ -94,6 +98,7 @@ static struct run_live *find_or_add(struct edge *e, sv run_id, sv key)
     r->touched_ms = clock_mono_ms();
     delta_init(&r->text);
     list_init(&r->waiters);
+    list_init(&r->watches);
     loop_timer_init(&r->flush, e->loop, on_flush, r);
     list_add_tail(&rs->live, &r->all);
     map_put(&rs->by_id, run_id, r);
@@ -142,6 +147,26 @@ void runs_wait(struct rpc_call *call, sv run_id)
     list_add_tail(&r->waiters, &call->of_run);
 }
 
+void runs_watch(struct edge *e, sv run_id, sv key, struct run_watch *w)
+{
+    struct run_live *r = find_or_add(e, run_id, key);
+    runs_unwatch(w);
+    list_add_tail(&r->watches, &w->of_run);
+    w->run = r;
+}
+
+void runs_unwatch(struct run_watch *w)
+{
+    list_del(&w->of_run);
+    w->run = NULL;
+}
+
+bool runs_watched(const struct edge *e, sv run_id)
+{
+    const struct run_live *r = find(e, run_id);
+    return r != NULL && !list_empty(&r->watches);
+}
+
 const struct run_live *runs_of_session(const struct edge *e, sv key)
 {
     LIST_EACH(it, &e->runs->live)
@@ -158,6 +183,11 @@ const struct run_live *runs_of_session(const struct edge *e, sv key)
 
 static void schedule(struct run_live *r)
 {
+    LIST_EACH(it, &r->watches)
+    {
+        struct run_watch *w = CONTAINER_OF(it, struct run_watch, of_run);
+        w->on_text(w->ctx);
+    }
     int64_t since = clock_mono_ms() - r->flushed_ms;
     if (since >= RUNS_MERGE_MS) {
         emit_text(r, true, true);
@@ -251,6 +281,12 @@ static void wake(struct run_live *r, const struct msg_run *m)
         list_del(&call->of_run);
         call->on_run(call, m);
     }
+    LIST_EACH(wt, &r->watches)
+    {
+        struct run_watch *w = CONTAINER_OF(wt, struct run_watch, of_run);
+        runs_unwatch(w);
+        w->on_end(w->ctx, m);
+    }
 }
 
 static void on_run(void *ctx, int err, uint16_t type, const void *body)
@@ -258,7 +294,7 @@ static void on_run(void *ctx, int err, uint16_t type, const void *body)
     struct run_live *r = ctx;
     if (err == OK && type == MSG_RUN) {
         runs_take(r->e, body);
-    } else if (err == ERR_GONE && list_empty(&r->waiters)) {
+    } else if (err == ERR_GONE && list_empty(&r->waiters) && list_empty(&r->watches)) {
         row_free(r->e->runs, r); /* nobody knows it and nobody waits */
     }
 }
@@ -273,7 +309,7 @@ static void ask(struct run_live *r)
 /* Who waited for a merged input waits for the run that answers it. */
 static void move_waiters(struct run_live *from, sv into)
 {
-    if (list_empty(&from->waiters) || into.n == 0) {
+    if ((list_empty(&from->waiters) && list_empty(&from->watches)) || into.n == 0) {
         return;
     }
     struct run_live *to = find_or_add(from->e, into, sv_of(from->key));
@@ -281,6 +317,12 @@ static void move_waiters(struct run_live *from, sv into)
     {
         list_del(it);
         list_add_tail(&to->waiters, it);
+    }
+    LIST_EACH(w, &from->watches)
+    {
+        list_del(w);
+        list_add_tail(&to->watches, w);
+        CONTAINER_OF(w, struct run_watch, of_run)->run = to;
     }
     ask(to);
 }

@@ -30,7 +30,20 @@ struct run_live {
     int64_t started_ms, touched_ms, flushed_ms;
     struct loop_timer flush;
     struct list waiters; /* struct rpc_call.of_run */
+    struct list watches; /* struct run_watch.of_run */
 };
+
+/* Somebody who is not a client of the protocol follows a run: an HTTP request. Belongs to its owner. */
+struct run_watch {
+    struct list of_run;
+    const struct run_live *run; /* NULL: not watching */
+    void (*on_text)(void *ctx);                         /* run->text has grown or changed */
+    void (*on_end)(void *ctx, const struct msg_run *m); /* the watch is over */
+    void *ctx;
+};
+void runs_watch(struct edge *e, sv run_id, sv key, struct run_watch *w);
+void runs_unwatch(struct run_watch *w);
+bool runs_watched(const struct edge *e, sv run_id);
 
 struct runs *runs_new(struct edge *e);
 void runs_free(struct runs *r);

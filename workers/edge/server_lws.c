@@ -196,8 +196,20 @@ size_t server_sockets(const struct server *s)
     return s->socks_n;
 }
 
+void sock_release(struct sock *s)
+{
+    if (s->held) {
+        s->held = false;
+        lws_rx_flow_control(s->wsi, 1 | LWS_RXFLOW_REASON_FLAG_PROCESS_NOW);
+    }
+}
+
 void transport_want_write(void *wsi)
 {
+    struct sock *s = lws_get_opaque_user_data(wsi);
+    if (s != NULL) {
+        sock_release(s);
+    }
     lws_callback_on_writable(wsi);
 }
 

@@ -19,7 +19,9 @@ struct sock {
     struct peer peer;
     struct http_req *req; /* HTTP request being read or answered */
     struct conn *conn;    /* after an upgrade */
-    bool held;            /* not read from until the present request is answered */
+    bool body_seen;       /* the end of the present request's body was told */
+    bool pipelined, held; /* the next request came before the answer; not read from now */
+    unsigned spins;
     bool counted;         /* upgraded and not logged in: counts in edge.waiting */
     char *host, *origin;  /* between the upgrade request and its completion */
 };
@@ -32,6 +34,8 @@ sock_fn ws_on_upgrade, ws_on_open, ws_on_receive, ws_on_writable, ws_on_closed;
 
 /* Copies one header (a libwebsockets token) into dst; empty when absent; false when it does not fit. */
 bool sock_header(struct sock *s, int token, char *dst, size_t cap);
+/* Reading goes on. */
+void sock_release(struct sock *s);
 /* 0 when the request may be served, else the status and body to refuse it with. */
 int sock_gate(struct sock *s, const char **body);
 
