@@ -147,6 +147,18 @@ static void put_effective_lane(const struct cfg *c, struct conf *out)
     }
 }
 
+/* Settings by row; of accounts only what concerns the process, their own keys stand without their path. */
+static void put_rows(const struct cfg *c, enum worker_id kind, bool account, struct conf *out)
+{
+    for (size_t i = 0; i < conf_rows_n; i++) {
+        const char *path = conf_rows[i].path;
+        bool wanted = account ? strncmp(path, "supervisor.", 11) == 0 : strncmp(path, "channels.", 9) != 0;
+        if (wanted && (conf_rows[i].kinds & (1u << kind))) {
+            put_pattern(c, "", path, out);
+        }
+    }
+}
+
 void cfg_section(const struct cfg *c, enum worker_id kind, const struct cfg_account *account,
                  const struct cfg_place *place, struct conf *out)
 {
@@ -155,14 +167,10 @@ void cfg_section(const struct cfg *c, enum worker_id kind, const struct cfg_acco
     conf_set_str(out, "log.level", sv_of(cfg_str(c, "logging.level")));
     conf_set_str(out, "log.style", sv_of(place->log_style));
     conf_set_int(out, "listen.count", kind == WK_edge ? (int64_t)place->listen_count : 0);
+    put_rows(c, kind, account != NULL, out);
     if (account != NULL) {
         put_account(c, account, out);
         return;
-    }
-    for (size_t i = 0; i < conf_rows_n; i++) {
-        if ((conf_rows[i].kinds & (1u << kind)) && strncmp(conf_rows[i].path, "channels.", 9) != 0) {
-            put_pattern(c, "", conf_rows[i].path, out);
-        }
     }
     if (kind == WK_store || kind == WK_agent) {
         put_effective_lane(c, out);

@@ -3,7 +3,7 @@
 import { spawn, execFile } from "node:child_process";
 import { once } from "node:events";
 import {
-    constants, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync,
+    constants, copyFileSync, existsSync, mkdirSync, chownSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync,
 } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -82,10 +82,13 @@ export class Proc {
 export class Gateway {
     // config: text of the configuration file without edge.port, which is chosen here.
     // bin: folder of the executables, when it is not the build itself (see ownBin).
-    static async start({ config = "", env = {}, dir = null, autodetect = false, wait = true, bin = build } = {}) {
+    // as: number of the user it runs as (the tests being root), with a directory of that user.
+    static async start({ config = "", env = {}, dir = null, autodetect = false, wait = true, bin = build, as = null } = {}) {
         const g = new Gateway();
         g.dir = dir || mkdtempSync(join(tmpdir(), "tenaza-scn-"));
         g.keep = dir !== null;
+        g.as = as;
+        if (as !== null) chownSync(g.dir, as, as);
         g.bin = bin;
         g.state = join(g.dir, "state");
         g.conf = join(g.dir, "tenaza.conf");
@@ -107,7 +110,8 @@ export class Gateway {
     }
 
     async up(wait = true) {
-        this.proc = new Proc(join(this.bin, "tenaza"), ["run", "-c", this.conf, "--state", this.state], { env: this.env });
+        this.proc = new Proc(join(this.bin, "tenaza"), ["run", "-c", this.conf, "--state", this.state],
+            { env: this.env, ...(this.as === null ? {} : { uid: this.as, gid: this.as }) });
         if (!wait) return;
         await until("gateway ready", () => {
             if (this.proc.child.exitCode !== null) throw new Error(`exited ${this.proc.child.exitCode}: ${this.proc.err}`);
