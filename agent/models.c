@@ -85,9 +85,9 @@ static void read_models(struct provider *p, const struct conf *c)
 static const char *env_key(const struct conf *c, const char *id)
 {
     if (strcmp(id, "anthropic") == 0) {
-        return conf_str(c, "models.env.anthropic", NULL);
+        return conf_secret(c, "models.env.anthropic", NULL);
     }
-    return strcmp(id, "openai") == 0 ? conf_str(c, "models.env.openai", NULL) : NULL;
+    return strcmp(id, "openai") == 0 ? conf_secret(c, "models.env.openai", NULL) : NULL;
 }
 
 /* OLLAMA_HOST may be a port, a host, or both, with or without a scheme. */
@@ -126,7 +126,9 @@ static void add_provider(struct models *m, const char *id, bool configured)
     const char *host = conf_str(m->conf, "models.env.ollamaHost", NULL);
     bool own_base = item(m->conf, id, "baseUrl", NULL) != NULL;
     p->base_url = strcmp(id, "ollama") == 0 && !own_base && host ? ollama_base(host) : clean_base(base, api);
-    const char *key = item(m->conf, id, "apiKey", env_key(m->conf, id));
+    char *path_of_key = xasprintf(PROVIDERS ".%s.apiKey", id);
+    const char *key = conf_secret(m->conf, path_of_key, env_key(m->conf, id));
+    xfree(path_of_key);
     if (key && key[0] != '\0') {
         secret_set(&p->key, sv_of(key));
     }

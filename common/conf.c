@@ -9,9 +9,9 @@
  *
  *   "TZC1"                    magic and version
  *   u32 n                     items, in the order of the file; no path twice
- *   n times:  u8 kind         0 string, 1 integer, 2 flag, 3 list of strings (enum conf_kind)
+ *   n times:  u8 kind         0 string, 1 integer, 2 flag, 3 list of strings, 4 secret (enum conf_kind)
  *             text path       not empty
- *             by kind:        0: text        1: i64        2: u8, 0 or 1
+ *             by kind:        0, 4: text     1: i64        2: u8, 0 or 1
  *                             3: u32 m, then m times text
  *
  * Nothing follows. Limits: 64 KiB per text, 100,000 items and list elements together.
@@ -19,6 +19,7 @@
 #include "common/conf.h"
 
 #include "common/err.h"
+#include "common/guard.h"
 #include "common/map.h"
 
 #define CONF_TEXT_MAX 65536u /* bytes of one text */
@@ -34,7 +35,11 @@ static void wipe(char *s)
 
 static void item_clear(struct conf_item *it)
 {
-    wipe(it->s);
+    if (it->kind == CONF_SECRET) {
+        guard_free(it->s);
+    } else {
+        wipe(it->s);
+    }
     for (size_t i = 0; i < it->list_n; i++) {
         wipe(it->list[i]);
     }
@@ -111,6 +116,12 @@ void conf_set_str(struct conf *c, const char *path, sv value)
     slot(c, path, CONF_STR, false)->s = copy;
 }
 
+void conf_set_secret(struct conf *c, const char *path, sv value)
+{
+    char *copy = guard_new(value);
+    slot(c, path, CONF_SECRET, false)->s = copy;
+}
+
 void conf_set_int(struct conf *c, const char *path, int64_t value)
 {
     slot(c, path, CONF_INT, false)->i = value;
@@ -172,6 +183,7 @@ bool conf_encode(const struct conf *c, struct buf *out)
         put_text(out, it->path);
         switch (it->kind) {
         case CONF_STR:
+        case CONF_SECRET:
             put_text(out, it->s);
             break;
         case CONF_INT:
@@ -247,7 +259,7 @@ static bool get_item(sv *in, struct conf *c, struct map *seen, size_t *total)
     uint64_t num;
     sv path;
     sv text;
-    if (!get_num(in, 1, &kind) || kind > CONF_LIST || !get_text(in, &path) || path.n == 0 ||
+    if (!get_num(in, 1, &kind) || kind > CONF_SECRET || !get_text(in, &path) || path.n == 0 ||
         map_put(seen, path, &mark) != NULL) {
         return false;
     }
@@ -258,6 +270,12 @@ static bool get_item(sv *in, struct conf *c, struct map *seen, size_t *total)
             return false;
         }
         it->s = xsvdup(text);
+        return true;
+    case CONF_SECRET:
+        if (!get_text(in, &text)) {
+            return false;
+        }
+        it->s = guard_new(text);
         return true;
     case CONF_INT:
         if (!get_num(in, 8, &num)) {
@@ -311,6 +329,12 @@ const char *conf_str(const struct conf *c, const char *path, const char *dflt)
 {
     const struct conf_item *it = find_kind(c, path, CONF_STR);
     return it ? it->s : dflt;
+}
+
+const char *conf_secret(const struct conf *c, const char *path, const char *dflt)
+{
+    const struct conf_item *it = find_kind(c, path, CONF_SECRET);
+    return it ? it->s : conf_str(c, path, dflt);
 }
 
 int64_t conf_int(const struct conf *c, const char *path, int64_t dflt)

@@ -6,7 +6,8 @@
  * Tested in: tests/unit/common/test_conf.c
  *
  * A section is a flat list of (dotted path, value) in the order of the file. Durations arrive as
- * milliseconds and sizes as bytes (integers); secrets arrive resolved, as strings. Bytes: see conf.c.
+ * milliseconds and sizes as bytes (integers); secrets arrive resolved and of a kind of their own: only conf_secret finds them.
+ * Bytes: see conf.c.
  */
 #ifndef TENAZA_COMMON_CONF_H
 #define TENAZA_COMMON_CONF_H
@@ -18,13 +19,13 @@
 #include "common/buf.h"
 #include "common/sv.h"
 
-enum conf_kind { CONF_STR, CONF_INT, CONF_BOOL, CONF_LIST /* of strings */ };
+enum conf_kind { CONF_STR, CONF_INT, CONF_BOOL, CONF_LIST /* of strings */, CONF_SECRET };
 
 struct conf_item {
     char *path;
     enum conf_kind kind;
     int64_t i;     /* CONF_INT, CONF_BOOL */
-    char *s;       /* CONF_STR */
+    char *s;       /* CONF_STR; CONF_SECRET: in guarded memory */
     char **list;   /* CONF_LIST */
     size_t list_n;
 };
@@ -36,6 +37,7 @@ struct conf {
 
 void conf_free(struct conf *c); /* wipes string values first */
 void conf_set_str(struct conf *c, const char *path, sv value);
+void conf_set_secret(struct conf *c, const char *path, sv value);
 void conf_set_int(struct conf *c, const char *path, int64_t value);
 void conf_set_bool(struct conf *c, const char *path, bool value);
 void conf_add_list(struct conf *c, const char *path, sv value); /* appends one element */
@@ -46,6 +48,9 @@ int conf_decode(sv bytes, struct conf *out) ATTR_NODISCARD; /* ERR_PARSE */
 
 const struct conf_item *conf_find(const struct conf *c, const char *path);
 const char *conf_str(const struct conf *c, const char *path, const char *dflt);
+/* Lives in guarded memory (common/guard.h) as long as the section; use it in place rather than copy it. Finds strings
+ * too: what a test sets is no secret. */
+const char *conf_secret(const struct conf *c, const char *path, const char *dflt);
 int64_t conf_int(const struct conf *c, const char *path, int64_t dflt);
 bool conf_bool(const struct conf *c, const char *path, bool dflt);
 size_t conf_count(const struct conf *c, const char *path); /* elements of a list, 0 when absent */

@@ -19,8 +19,10 @@ static void put_value(struct conf *out, const char *path, const struct cfg_value
 {
     switch (v->row->type) {
     case CT_STR:
-    case CT_SECRET:
         conf_set_str(out, path, sv_of(v->s));
+        break;
+    case CT_SECRET:
+        conf_set_secret(out, path, sv_of(v->s));
         break;
     case CT_LIST:
         for (size_t i = 0; i < v->list_n; i++) {
@@ -112,16 +114,17 @@ static void put_environment(struct conf *out)
 {
     static const struct {
         const char *name, *path;
+        void (*put)(struct conf *c, const char *path, sv value);
     } rows[] = {
-        {"ANTHROPIC_API_KEY", "models.env.anthropic"},
-        {"OPENAI_API_KEY", "models.env.openai"},
-        {"OLLAMA_HOST", "models.env.ollamaHost"},
+        {"ANTHROPIC_API_KEY", "models.env.anthropic", conf_set_secret},
+        {"OPENAI_API_KEY", "models.env.openai", conf_set_secret},
+        {"OLLAMA_HOST", "models.env.ollamaHost", conf_set_str},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const char *v = getenv(rows[i].name);
         if (v != NULL && v[0] != '\0' && strlen(v) <= 1024) {
-            conf_set_str(out, rows[i].path, sv_of(v));
+            rows[i].put(out, rows[i].path, sv_of(v));
         }
     }
 }
@@ -181,7 +184,7 @@ void cfg_section(const struct cfg *c, enum worker_id kind, const struct cfg_acco
     }
     if (kind == WK_edge) {
         conf_set_str(out, "gateway.version", SV(TENAZA_VERSION));
-        conf_set_str(out, "edge.auth.token", sv_of(place->token ? place->token : ""));
+        conf_set_secret(out, "edge.auth.token", sv_of(place->token ? place->token : ""));
         put_channels_list(c, out);
     }
 }

@@ -82,7 +82,7 @@ static bool read_auth(struct edge *e, const struct conf *conf)
                     mode);
         return false;
     }
-    const char *value = conf_str(conf, key, "");
+    const char *value = conf_secret(conf, key, "");
     if (value[0] == '\0') {
         worker_fail(e->w, EXIT_CONFIG, "%s is empty: the gateway does not start without authentication", key);
         return false;

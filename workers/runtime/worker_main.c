@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -302,16 +304,17 @@ static bool is_control_socket(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_SEQPACKET;
 }
 
+/* Decoded where it lies: a copy on the heap, and what a growing buffer leaves behind, would hold its secrets. */
 static bool read_section(struct worker *w)
 {
     int fd = CONF_FD;
-    struct buf b = BUF_INIT(SECTION_MAX);
-    bool ok = lseek(fd, 0, SEEK_SET) == 0 && fd_read_all(fd, &b) == OK &&
-              conf_decode(buf_view(&b), &w->conf) == OK;
-    if (b.n > 0) {
-        explicit_bzero(b.p, b.n); /* secrets */
+    struct stat st;
+    bool ok = fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size <= SECTION_MAX;
+    void *p = ok ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+    ok = p != MAP_FAILED && conf_decode(sv_mem(p, (size_t)st.st_size), &w->conf) == OK;
+    if (p != MAP_FAILED) {
+        (void)munmap(p, (size_t)st.st_size);
     }
-    buf_free(&b);
     fd_close(&fd);
     return ok;
 }

@@ -58,7 +58,8 @@ static void edge_section(void **state)
     (void)state;
     assert_int_equal(conf_int(&s, "edge.port", 0), 5);
     assert_int_equal(conf_int(&s, "listen.count", 0), 1);
-    assert_string_equal(conf_str(&s, "edge.auth.token", ""), "tok");
+    assert_string_equal(conf_secret(&s, "edge.auth.token", ""), "tok");
+    assert_string_equal(conf_str(&s, "edge.auth.token", "not a plain text"), "not a plain text");
     assert_string_equal(conf_str(&s, "gateway.version", ""), TENAZA_VERSION);
     assert_int_equal(conf_count(&s, "channels.list"), 2);
     assert_string_equal(conf_at(&s, "channels.list", 0), "irc/one");
@@ -76,9 +77,9 @@ static void agent_section(void **state)
     setenv("ANTHROPIC_API_KEY", "ant", 1);
     unsetenv("OPENAI_API_KEY");
     struct conf s = section(&c, WK_agent, NULL);
-    assert_string_equal(conf_str(&s, "models.env.anthropic", ""), "ant");
+    assert_string_equal(conf_secret(&s, "models.env.anthropic", ""), "ant");
     assert_null(conf_find(&s, "models.env.openai"));
-    assert_string_equal(conf_str(&s, "models.providers.x.apiKey", ""), "secret-key");
+    assert_string_equal(conf_secret(&s, "models.providers.x.apiKey", ""), "secret-key");
     assert_string_equal(conf_str(&s, "models.providers.x.models.0.id", ""), "m.1/x:2");
     assert_null(conf_find(&s, "models.providers.x.timeout"));
     assert_string_equal(conf_str(&s, "models.providers.ollama.api", ""), "openai-completions");

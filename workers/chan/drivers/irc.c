@@ -278,16 +278,16 @@ static int load(struct irc *i, const struct conf *conf)
     i->conf.nick = conf_str(conf, "nick", "");
     i->conf.username = or_else(conf_str(conf, "username", ""), i->conf.nick);
     i->conf.realname = or_else(conf_str(conf, "realname", ""), i->conf.nick);
-    i->conf.password = conf_str(conf, "password", "");
+    i->conf.password = conf_secret(conf, "password", "");
     i->conf.sasl_user = conf_str(conf, "sasl.user", "");
-    i->conf.sasl_password = conf_str(conf, "sasl.password", "");
+    i->conf.sasl_password = conf_secret(conf, "sasl.password", "");
     const char *mechanism = conf_str(conf, "sasl.mechanism", "");
     i->conf.sasl_external = strcmp(mechanism, "EXTERNAL") == 0;
     i->conf.sasl = i->conf.sasl_external || i->conf.sasl_user[0];
     const char *cert = conf_str(conf, "sasl.cert", ""), *key = conf_str(conf, "sasl.key", "");
     i->cert_file = cert[0] ? cert : NULL;
     i->key_file = key[0] ? key : NULL;
-    const char *ns = conf_str(conf, "nickserv.password", "");
+    const char *ns = conf_secret(conf, "nickserv.password", "");
     i->nickserv_password = ns[0] ? ns : NULL;
     load_rooms(i, conf);
     if (!i->host[0] || !i->conf.nick[0]) {

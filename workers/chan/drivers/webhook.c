@@ -449,8 +449,8 @@ static int start(struct chan *c)
     struct webhook *h = (struct webhook *)xcalloc(1, sizeof *h);
     h->c = c;
     list_init(&h->pending);
-    h->auth.secret = sv_of(conf_str(conf, "secret", ""));
-    h->auth.bearer = sv_of(conf_str(conf, "bearer", ""));
+    h->auth.secret = sv_of(conf_secret(conf, "secret", ""));
+    h->auth.bearer = sv_of(conf_secret(conf, "bearer", ""));
     const char *url = conf_str(conf, "callbackUrl", "");
     h->callback = *url ? url : NULL;
     h->allow_private = conf_bool(conf, "allowPrivateCallback", false);
