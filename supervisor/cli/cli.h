@@ -113,6 +113,8 @@ int ctl_connect(const struct cli *c);
 /* Sends one request line, returns the answer. Ends the program when the connection breaks. */
 json_t *ctl_request(const struct cli *c, int fd, const char *request);
 /* workers VERB NAME (cmd_workers.c); wait_ms 0: its own limit. */
+/* Walls around each worker (cmd_security.c). */
+int workers_security(struct cli *c);
 int workers_do(struct cli *c, const char *verb, const char *name, int64_t wait_ms);
 void cli_not_running(const struct cli *c, int exit_code) ATTR_NORETURN;
 

@@ -194,7 +194,11 @@ int cmd_workers(struct cli *c)
     static const char *const verbs = "restart|stop|start|reset";
     int64_t wait_ms = 0;
     const char *wait = cli_option(c, "--wait", NULL);
-    cli_words(c, 2);
+    bool security = cli_flag(c, "--security", NULL);
+    cli_words(c, security ? 0 : 2);
+    if (security) {
+        return workers_security(c);
+    }
     const char *verb = c->argc > 0 ? c->argv[0] : "list";
     if (wait && !duration_parse(sv_of(wait), &wait_ms)) {
         cli_fail(c, CLI_USAGE, "usage", NULL, "--wait: a duration like 30s is needed, not \"%s\"", wait);
@@ -203,7 +207,7 @@ int cmd_workers(struct cli *c)
         return workers_do(c, verb, c->argv[1], wait_ms);
     }
     if (strcmp(verb, "list") != 0 || c->argc > 1) {
-        cli_fail(c, CLI_USAGE, "usage", "tenaza workers [list | restart|stop|start|reset NAME]", "workers: what to do with \"%s\"?",
+        cli_fail(c, CLI_USAGE, "usage", "tenaza workers [list | --security | restart|stop|start|reset NAME]", "workers: what to do with \"%s\"?",
                  verb);
     }
     int fd = ctl_connect(c);
