@@ -80,7 +80,11 @@ static void on_ready(struct child *c, const struct ctl_packet *p)
 
 static void on_beat(struct child *c, const struct ctl_packet *p)
 {
+    sv text = sv_mem(p->text, strnlen(p->text, sizeof p->text));
+
     c->lag_ms = p->num;
+    (void)sv_u64(sv_cut(&text, ' '), &c->beat_rss_kb);
+    (void)sv_u64(text, &c->beat_cpu_ms);
     if (c->ready_ms != 0) {
         expect_beat(c);
     }

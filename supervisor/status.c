@@ -72,6 +72,9 @@ static void put_str(struct buf *out, const char *key, const char *value)
 static void put_child(struct buf *out, const struct child *c, int64_t now)
 {
     struct usage u = usage_of(c->pid);
+    if (u.rss_kb == 0 && c->pid != 0) { /* hidden from us: what it said itself */
+        u = (struct usage){c->beat_rss_kb, c->beat_cpu_ms};
+    }
     bool up = c->life.state == LS_READY;
     bool waits = c->life.state == LS_BACKOFF || c->life.state == LS_PARKED;
 

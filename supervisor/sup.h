@@ -68,7 +68,7 @@ struct child {
     int64_t started_ms, ready_ms, next_try_ms; /* monotonic */
     int64_t beat_due_ms;                       /* monotonic: a beat must have come by then */
     unsigned spawns, restarts;
-    uint64_t lag_ms;
+    uint64_t lag_ms, beat_rss_kb, beat_cpu_ms; /* as of its last beat */
     char status[512], alarm[512], fail[512], last_exit[640];
     struct evidence evidence;
     struct ctl_packet *queue; /* waiting for the socket */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -213,12 +214,33 @@ static void on_term(struct ev_loop *ev, ev_signal *s, int revents)
     }
 }
 
+/* Our /proc entry is closed to our own user (not dumpable), so where /proc hides such processes only we can look. */
+static void own_usage(char text[64])
+{
+    struct buf statm = BUF_INIT(256);
+    struct rusage used = {0};
+    uint64_t pages = 0;
+
+    (void)getrusage(RUSAGE_SELF, &used);
+    if (file_read("/proc/self/statm", &statm) == OK) {
+        sv rest = buf_view(&statm);
+        (void)sv_cut(&rest, ' ');
+        (void)sv_u64(sv_cut(&rest, ' '), &pages);
+    }
+    buf_free(&statm);
+    int64_t cpu_ms = (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * INT64_C(1000) +
+                     (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1000;
+    (void)snprintf(text, 64, "%" PRIu64 " %" PRId64, pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024, cpu_ms);
+}
+
 static void on_beat(void *ctx)
 {
+    char usage[64];
     struct worker *w = ctx;
     uint32_t lag = loop_lag_ms(w->loop);
     counter_set(C_loop_lag, (uint64_t)lag * 1000);
-    ctl_say(w->ctl, CTL_BEAT, lag, NULL);
+    own_usage(usage);
+    ctl_say(w->ctl, CTL_BEAT, lag, usage);
     if (!w->renewing && sandbox_is_stale()) {
         w->renewing = true;
         ctl_say(w->ctl, CTL_RENEW, 0, "the resolver's files were replaced");
