@@ -67,6 +67,9 @@ bool cli_flag(struct cli *c, const char *name, const char *short_name);
 /* After all options were taken: what is left must be words, at most `max` of them. */
 void cli_words(struct cli *c, int max);
 
+/* --limit N, 1 to 1000 (cmd_data.c). */
+uint64_t cli_limit(struct cli *c, uint64_t dflt);
+
 /* ---- answers (out.c) ---- */
 
 /* Ends the program: what failed, why, what to type next; as a JSON document with --json. hint may be NULL. */
@@ -88,6 +91,8 @@ void cli_table(const char *right, sv rows);
 void cli_text(sv text);
 /* Appends a cell of a table and `end` (\t or \n): one line of such text, at most `max` bytes of it. */
 void cli_cell(struct buf *rows, sv text, size_t max, char end);
+/* Sets a time as ISO text; 0 is left out (cmd_data.c). */
+void cli_put_time(json_t *o, const char *key, int64_t ms);
 void cli_age(int64_t at_ms, char *dst, size_t cap); /* "3 min ago", "in 2 h" */
 
 /* ---- programs of the system (run_program.c) ---- */

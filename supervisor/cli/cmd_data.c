@@ -1,5 +1,5 @@
 /*
- * cmd_data.c: sessions and outbox: what the store holds.
+ * cmd_data.c: sessions: what the store holds.
  * Runs in: command line.     Owns: nothing.
  * Never: changes anything.
  * Tested in: tests/scn/a1-first-reply.test.mjs
@@ -11,7 +11,7 @@
 #include "common/err.h"
 #include "supervisor/cli/cli.h"
 
-static uint64_t limit_option(struct cli *c, uint64_t dflt)
+uint64_t cli_limit(struct cli *c, uint64_t dflt)
 {
     const char *v = cli_option(c, "--limit", "-n");
     uint64_t n = dflt;
@@ -21,7 +21,7 @@ static uint64_t limit_option(struct cli *c, uint64_t dflt)
     return n;
 }
 
-static void put_time(json_t *o, const char *key, int64_t ms)
+void cli_put_time(json_t *o, const char *key, int64_t ms)
 {
     char iso[CLOCK_ISO_LEN];
     if (ms > 0) {
@@ -51,7 +51,7 @@ static void show_sessions(void *ctx, uint16_t type, const void *body)
         json_put(o, "sessionId", s->session_id);
         json_put(o, "status", s->status);
         json_put(o, "title", s->title);
-        put_time(o, "updatedAt", s->updated_ms);
+        cli_put_time(o, "updatedAt", s->updated_ms);
         (void)json_array_append_new(list, o);
     }
     if (c->json) {
@@ -86,7 +86,7 @@ static void show_history(void *ctx, uint16_t type, const void *body)
         json_put(o, "text", e->text);
         json_put(o, "runId", e->run_id);
         json_put(o, "tool", e->tool_name);
-        put_time(o, "at", e->ts_ms);
+        cli_put_time(o, "at", e->ts_ms);
         (void)json_array_append_new(list, o);
     }
     if (c->json) {
@@ -101,7 +101,7 @@ static void show_history(void *ctx, uint16_t type, const void *body)
 int cmd_sessions(struct cli *c)
 {
     struct session s;
-    uint64_t limit = limit_option(c, 100);
+    uint64_t limit = cli_limit(c, 100);
     const char *search = cli_option(c, "--search", NULL);
     cli_words(c, 2);
     const char *verb = c->argc > 0 ? c->argv[0] : "list";
@@ -119,56 +119,6 @@ int cmd_sessions(struct cli *c)
         struct msg_sessions_list m = {.limit = limit, .search = sv_of(search)};
         session_call(&s, MSG_SESSIONS_LIST, &m, show_sessions, c, NULL);
     }
-    session_close(&s);
-    return CLI_OK;
-}
-
-static void show_outbox(void *ctx, uint16_t type, const void *body)
-{
-    const struct cli *c = ctx;
-    const struct msg_outbox *m = body;
-    UNUSED(type);
-    json_t *list = json_array();
-    struct buf rows = BUF_INIT((size_t)4 * 1024 * 1024);
-    buf_str(&rows, "STATE\tTO\tAGE\tPART\tTRIES\tWHY\tTEXT\n");
-    for (size_t i = 0; i < m->rows_n; i++) {
-        const struct msg_out_row *r = &m->rows[i];
-        char age[48];
-        cli_age(r->created_ms, age, sizeof age);
-        buf_printf(&rows, "%.*s\t%.*s/%.*s/", SV_ARG(r->state), SV_ARG(r->channel), SV_ARG(r->account));
-        cli_cell(&rows, r->chat_id, 256, '\t');
-        buf_printf(&rows, "%s\t%llu/%llu\t%llu\t", age, (unsigned long long)r->part, (unsigned long long)r->parts,
-                   (unsigned long long)r->attempt);
-        cli_cell(&rows, r->error, 80, '\t');
-        cli_cell(&rows, r->text, 60, '\n');
-        json_t *o = json_pack("{s:I, s:I, s:I}", "part", (json_int_t)r->part, "parts", (json_int_t)r->parts, "attempt",
-                              (json_int_t)r->attempt);
-        json_put(o, "id", r->delivery_id);
-        json_put(o, "channel", r->channel);
-        json_put(o, "account", r->account);
-        json_put(o, "chat", r->chat_id);
-        json_put(o, "state", r->state);
-        json_put(o, "error", r->error);
-        json_put(o, "text", r->text);
-        put_time(o, "createdAt", r->created_ms);
-        (void)json_array_append_new(list, o);
-    }
-    if (c->json) {
-        cli_print_json(json_pack("{s:o}", "rows", list));
-    } else {
-        json_decref(list);
-        cli_table("...rr", buf_view(&rows));
-    }
-    buf_free(&rows);
-}
-
-int cmd_outbox(struct cli *c)
-{
-    struct session s;
-    struct msg_outbox_list m = {.limit = limit_option(c, 100), .state = sv_of(cli_option(c, "--only", NULL))};
-    cli_words(c, 0);
-    session_open(c, &s);
-    session_call(&s, MSG_OUTBOX_LIST, &m, show_outbox, c, NULL);
     session_close(&s);
     return CLI_OK;
 }

@@ -87,6 +87,7 @@ static void take_info(void *ctx, uint16_t type, const void *body)
         (json_int_t)m->out_unknown, "deliveriesDead", (json_int_t)m->out_dead, "sessions", (json_int_t)m->sessions,
         "commits", (json_int_t)m->commits, "commitP50Us", (json_int_t)m->commit_p50_us, "commitP99Us",
         (json_int_t)m->commit_p99_us, "databaseBytes", (json_int_t)m->db_bytes);
+    (void)json_object_set_new(*(json_t **)ctx, "messagesDead", json_integer((json_int_t)m->dead_in));
     json_put(*(json_t **)ctx, "degraded", m->degraded.p ? m->degraded : SV(""));
     json_put(*(json_t **)ctx, "findings", m->findings.p ? m->findings : SV(""));
 }
@@ -153,6 +154,10 @@ static void print_status(const struct cli *c, const json_t *v, const json_t *inf
     if (json_i64(info, "deliveriesUnknown", 0) + json_i64(info, "deliveriesDead", 0) > 0) {
         printf("  %s deliveries: %lld with an unknown outcome, %lld given up: tenaza outbox\n", cli_sign(c, SIGN_BAD),
                (long long)json_i64(info, "deliveriesUnknown", 0), (long long)json_i64(info, "deliveriesDead", 0));
+    }
+    if (json_i64(info, "messagesDead", 0) > 0) {
+        printf("  %s messages: %lld without an answer: tenaza deadletters\n", cli_sign(c, SIGN_BAD),
+               (long long)json_i64(info, "messagesDead", 0));
     }
     if (!sv_empty(json_sv(info, "degraded"))) {
         printf("  %s %.*s\n", cli_sign(c, SIGN_BAD), SV_ARG(json_sv(info, "degraded")));

@@ -106,6 +106,7 @@ void outbound_want(struct outbound *out)
         .account = sv_of(c->account),
         .window = take ? c->driver->window : 0,
         .keyless = c->row->keying == KEYLESS,
+        .resend = strcmp(conf_str(chan_conf(c), "unknownOutcome", "hold"), "resend") == 0,
     };
     out->asking = true;
     out->again = false;
@@ -123,7 +124,7 @@ static void on_want_timer(void *ctx)
 /* The next part waits for its token, or the delivery ends: for good, or here because we are draining. */
 static void next_part(struct delivery *d)
 {
-    if (d->i >= d->n || d->out->c->draining) {
+    if (d->i >= d->n || (d->m.stop > 0 && d->i >= d->m.stop) || d->out->c->draining) {
         finish(d);
         return;
     }
@@ -315,6 +316,7 @@ static struct delivery *delivery_new(struct outbound *out, const struct msg_deli
         .run_id = arena_sv(a, m->run_id),
         .part = m->part,
         .attempt = m->attempt,
+        .stop = m->stop,
     };
     loop_timer_init(&d->timer, chan_loop(out->c), on_token, d);
     list_add_tail(&out->all, &d->link);

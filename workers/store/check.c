@@ -190,6 +190,17 @@ static void check_sessions(struct tx *tx, struct buf *out)
     }
 }
 
+/* A journal key is a number in native order, one of table dead is big endian. */
+static bool listed_dead(struct tx *tx, sv journal_key)
+{
+    struct key k = {.n = 0};
+    uint64_t seq;
+    sv val;
+    memcpy(&seq, journal_key.p, sizeof(seq));
+    key_u64(&k, seq);
+    return tx_get(tx, T_DEAD, key_sv(&k), &val);
+}
+
 static void check_journal(struct tx *tx, struct buf *out)
 {
     struct scan sc;
@@ -206,6 +217,9 @@ static void check_journal(struct tx *tx, struct buf *out)
         }
         bool has_run = !sv_empty(j.run_id) && run_get(tx, j.run_id, &run);
         bool pending = sv_eqc(j.state, "pending");
+        if (sv_eqc(j.state, "dead") && !listed_dead(tx, k)) {
+            FINDING("message of run %.*s failed and is not listed", SV_ARG(j.run_id));
+        }
         if (pending && !has_run) {
             FINDING("message of run %.*s waits and has no run", SV_ARG(j.run_id));
         } else if (has_run && pending == run_ended(&run)) {
@@ -266,6 +280,7 @@ void check_all(struct tx *tx, bool deep, struct buf *out)
     check_sessions(tx, out);
     check_journal(tx, out);
     check_outbox(tx, out);
+    check_dead(tx, out);
     check_clock(tx, out);
     check_bodies(tx, deep, out);
     tx->a = outer;

@@ -13,6 +13,7 @@
 void check_all(struct tx *tx, bool deep, struct buf *out);
 /* Runs, sessions, journal (check.c) and outbox, clock (check_out.c). */
 void check_outbox(struct tx *tx, struct buf *out);
+void check_dead(struct tx *tx, struct buf *out);
 void check_clock(struct tx *tx, struct buf *out);
 void check_bodies(struct tx *tx, bool deep, struct buf *out);
 

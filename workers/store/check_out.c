@@ -76,6 +76,23 @@ void check_outbox(struct tx *tx, struct buf *out)
     }
 }
 
+void check_dead(struct tx *tx, struct buf *out)
+{
+    struct scan sc;
+    sv k;
+    sv v;
+    scan_open(&sc, tx, T_DEAD, SV(""), 0, false);
+    while (scan_next(&sc, &k, &v)) {
+        struct msg_r_journal j;
+        uint64_t seq = key_get_u64(k, 0);
+        if (!rec_get(tx, T_JOURNAL, sv_mem(&seq, sizeof(seq)), MSG_R_JOURNAL, &j) || !sv_eqc(j.state, "dead") ||
+            j.in_n != 1) {
+            FINDING("dead letter %llu has no message", (unsigned long long)seq);
+        }
+    }
+    scan_close(&sc);
+}
+
 void check_clock(struct tx *tx, struct buf *out)
 {
     struct scan sc;

@@ -27,15 +27,17 @@ static bool journal_row(struct tx *tx, sv key, sv val)
     if (tx->now - j.at_ms < KEEP_MS && tx->s->state.journal_rows <= KEEP_ROWS) {
         return true;
     }
-    if (!sv_eqc(j.state, "done")) {
+    if (sv_eqc(j.state, "pending")) {
         return false;
     }
     memcpy(&seq, key.p, sizeof(seq));
     (void)tx_del(tx, T_JOURNAL, key);
     (void)tx_del(tx, T_IDEM, j.idem);
     tx->s->state.journal_rows--;
-    if (run_get(tx, j.run_id, &run) && run.r.seq == seq && run_ended(&run)) {
-        (void)tx_del(tx, T_RUNS, j.run_id);
+    dead_forget(tx, seq);
+    for (sv id = j.run_id; !sv_empty(id) && run_get(tx, id, &run) && run.r.seq == seq && run_ended(&run);
+         id = run.r.prev) {
+        (void)tx_del(tx, T_RUNS, id);
     }
     return false;
 }

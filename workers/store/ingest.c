@@ -92,7 +92,7 @@ static int answer_repeat(struct tx *tx, const struct msg_ingest *in, uint64_t se
     if (!rec_get(tx, T_JOURNAL, sv_mem(&seq, sizeof(seq)), MSG_R_JOURNAL, &j)) {
         return ERR_INTERNAL;
     }
-    if (sv_eqc(in->account, "client") && !sv_eq(j.hash, hash)) {
+    if ((in->own_key || sv_eqc(in->account, "client")) && !sv_eq(j.hash, hash)) {
         return refuse(tx, ERR_CONFLICT, "event_id", "this key was already used for different content");
     }
     struct msg_ingested a = {.seq = seq,
@@ -234,27 +234,34 @@ static sv mode_of(const struct store *s, sv wanted)
     return s->conf.followup ? SV("followup") : SV("collect");
 }
 
+void run_make(struct tx *tx, const struct sess *s, const struct msg_ingest *in, uint64_t seq, sv wanted, struct run *run)
+{
+    const struct store *st = tx->s;
+    *run = (struct run){0};
+    run->pub = (struct msg_run){.run_id = new_run_id(tx, wanted),
+                                .session_key = s->pub.key,
+                                .session_id = s->pub.session_id,
+                                .agent_id = s->pub.agent_id,
+                                .state = SV("queued"),
+                                .accepted_ms = tx->now};
+    run->r.seq = seq;
+    run->r.lane = sv_eqc(in->lane, "cron") ? SV("cron") : SV("main");
+    run->r.mode = mode_of(st, in->queue_mode);
+    run->r.timeout_ms = in->timeout_ms ? in->timeout_ms : st->conf.timeout_ms;
+    set_route(run, s, in);
+}
+
 static int start_run(struct tx *tx, struct msg_ingest *in, sv key, struct msg_r_journal *j)
 {
     struct store *st = tx->s;
     struct sess s;
-    struct run run = {0};
+    struct run run;
     sess_open(tx, key, in->agent_id, &s);
     uint64_t seq = ++st->state.next_seq;
-    run.pub = (struct msg_run){.run_id = new_run_id(tx, in->run_id),
-                               .session_key = key,
-                               .session_id = s.pub.session_id,
-                               .agent_id = s.pub.agent_id,
-                               .state = SV("queued"),
-                               .accepted_ms = tx->now};
-    run.r.seq = seq;
-    run.r.lane = sv_eqc(in->lane, "cron") ? SV("cron") : SV("main");
-    run.r.mode = mode_of(st, in->queue_mode);
-    run.r.timeout_ms = in->timeout_ms ? in->timeout_ms : st->conf.timeout_ms;
+    run_make(tx, &s, in, seq, in->run_id, &run);
     if (!s.exists) {
         s.r.keep_ms = in->keep_ms;
     }
-    set_route(&run, &s, in);
     j->state = SV("pending");
     j->run_id = run.pub.run_id;
     j->session_key = key;
@@ -302,7 +309,8 @@ int ingest(struct tx *tx, struct client *from, const void *msg)
         return refuse(tx, ERR_BAD, "session_key", "the full session key is longer than 512 bytes");
     }
     const sv id_parts[] = {in.channel, in.account, in.event_id};
-    const sv content[] = {key, in.chat_id, in.thread_id, in.sender_id, in.command, in.text, in.digest};
+    /* The key of a channel's session follows from the configuration, which may change between two repeats. */
+    const sv content[] = {sv_empty(in.session_key) ? SV("") : key, in.chat_id, in.thread_id, in.sender_id, in.command, in.text, in.digest};
     struct msg_r_journal j = {.idem = tx_hash(tx, id_parts, ARRAY_LEN(id_parts)),
                               .hash = tx_hash(tx, content, ARRAY_LEN(content)),
                               .at_ms = tx->now};

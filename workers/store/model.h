@@ -59,6 +59,11 @@ bool run_ended(const struct run *run);
 /* The stored message behind the run (merged text included). */
 bool run_input(struct tx *tx, const struct run *run, struct msg_r_journal *j, struct msg_ingest *in);
 void journal_put(struct tx *tx, uint64_t seq, struct msg_r_journal *j);
+/* A new run for a stored message, not yet queued: ids, lane, route. wanted: its id, or empty (ingest.c). */
+void run_make(struct tx *tx, const struct sess *s, const struct msg_ingest *in, uint64_t seq, sv wanted, struct run *run);
+/* The run of this journal row failed: the row is kept for the operator (deadletter.c). The caller puts it. */
+void dead_add(struct tx *tx, uint64_t seq, struct msg_r_journal *j);
+void dead_forget(struct tx *tx, uint64_t seq);
 /* Tells the watchers how the run stands. */
 void run_push(struct tx *tx, const struct run *run);
 /* Remembers a delivery of the run. key: of a tool call, or empty; hash: digest for send.c, or empty. The caller
@@ -124,6 +129,8 @@ struct route {
 };
 /* Returns the id of the delivery; empty: the route leads nowhere. */
 sv out_add_row(struct tx *tx, const struct route *to, sv text, sv format, sv run_id);
+/* Words about another delivery, plain; nobody is told when they do not arrive. */
+void out_add_note(struct tx *tx, const struct route *to, sv text);
 /* Claims deliveries of this account for its worker, as far as its window allows. */
 void out_pump(struct tx *tx, sv account_hash);
 sv out_account_hash(struct tx *tx, sv channel, sv account);

@@ -174,6 +174,17 @@ int query_watch(struct tx *tx, struct client *from, const void *msg)
 
 /* ---- outbox, cursors ---- */
 
+static int one_delivery(struct tx *tx, sv id)
+{
+    struct msg_out_row row;
+    struct msg_outbox answer = {.rows = &row, .rows_n = 1};
+    if (!rec_get(tx, T_OUT, id, MSG_OUT_ROW, &row) && !rec_get(tx, T_OUTD, id, MSG_OUT_ROW, &row)) {
+        return refuse(tx, ERR_GONE, "delivery_id", "there is no such delivery");
+    }
+    reply(tx, MSG_OUTBOX, &answer);
+    return OK;
+}
+
 int query_outbox(struct tx *tx, struct client *from, const void *msg)
 {
     const struct msg_outbox_list *m = msg;
@@ -185,6 +196,9 @@ int query_outbox(struct tx *tx, struct client *from, const void *msg)
     sv k;
     sv v;
     UNUSED(from);
+    if (!sv_empty(m->delivery_id)) {
+        return one_delivery(tx, m->delivery_id);
+    }
     scan_open(&sc, tx, T_OUT, SV(""), 0, true);
     while (answer.rows_n < limit && bytes < LIST_BYTES && scan_next(&sc, &k, &v)) {
         struct msg_out_row row;
@@ -193,8 +207,9 @@ int query_outbox(struct tx *tx, struct client *from, const void *msg)
         }
         if (sv_empty(m->state) || sv_eq(m->state, row.state)) {
             row.text = sv_sub(row.text, 0, row.text.n > 256 ? utf8_cut(row.text, 256) : row.text.n);
+            row.log_n = 0;
             rows[answer.rows_n++] = row;
-            bytes += row.text.n + row.error.n + row.chat_id.n + 256;
+            bytes += row.text.n + row.error.n + row.chat_id.n + 256 + row.unsure_n * 24;
         }
     }
     reply(tx, MSG_OUTBOX, &answer); /* the views point into the map: encode before the walk ends */

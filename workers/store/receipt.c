@@ -42,6 +42,7 @@ int receipt_begin(struct tx *tx, struct client *from, const void *msg)
     }
     row.state = SV("started");
     row.parts = m->parts ? m->parts : row.parts;
+    out_log(tx, &row, "begun", SV_NULL);
     out_put_row(tx, &row);
     reply_done(tx, false);
     return OK;
@@ -63,25 +64,41 @@ static int64_t retry_wait(uint64_t attempt, uint64_t asked_ms)
     return (int64_t)(asked_ms > wait ? asked_ms : wait);
 }
 
-static void apply(struct tx *tx, struct msg_out_row *row, const struct msg_receipt *m)
+/* The platform did not want this text; perhaps it takes a short one, so that the reader is not left waiting. */
+static void tell_chat(struct tx *tx, const struct msg_out_row *row)
 {
+    struct route to = {row->channel, row->account, row->chat_id, row->thread_id, SV_NULL};
+    if (!row->note && !sv_empty(row->run_id)) {
+        out_add_note(tx, &to, SV("An answer to you could not be delivered. It is kept; whoever runs this gateway can send "
+                                 "it again."));
+    }
+}
+
+static void apply(struct tx *tx, const struct client *from, struct msg_out_row *row, const struct msg_receipt *m)
+{
+    bool unknown = sv_eqc(m->outcome, "unknown");
     row->parts = m->parts;
     row->error = m->error;
     row->platform_id = sv_empty(m->platform_id) ? row->platform_id : m->platform_id;
     if (sv_eqc(m->outcome, "delivered")) {
-        row->part = m->part + 1;
-        if (row->part >= row->parts) {
-            row->state = SV("delivered");
-            out_end(tx, row);
-        } else {
-            row->state = SV("claimed"); /* the same worker goes on with the next part */
-            out_put_row(tx, row);
-        }
-    } else if (sv_eqc(m->outcome, "retryable") && row->attempt < TRIES_MAX) {
+        out_log(tx, row, "delivered", m->platform_id);
+        part_arrived(tx, row);
+        return;
+    }
+    if ((sv_eqc(m->outcome, "retryable") || (unknown && from->resend)) && row->attempt < TRIES_MAX) {
+        out_log(tx, row, unknown ? "lost" : "retryable", m->error);
         out_requeue(tx, row, tx->now + retry_wait(row->attempt, m->retry_after_ms));
-    } else {
-        row->state = sv_eqc(m->outcome, "unknown") ? SV("unknown") : SV("dead");
-        out_end(tx, row);
+        return;
+    }
+    if (unknown) {
+        part_unsure(tx, row, m->error);
+        return;
+    }
+    out_log(tx, row, "rejected", m->error);
+    row->state = SV("dead");
+    out_end(tx, row);
+    if (sv_eqc(m->outcome, "rejected")) {
+        tell_chat(tx, row);
     }
 }
 
@@ -108,7 +125,7 @@ int receipt_put(struct tx *tx, struct client *from, const void *msg)
     if (m->part > row.part) {
         return refuse(tx, ERR_BAD, "part", "receipts come part by part");
     }
-    apply(tx, &row, m);
+    apply(tx, from, &row, m);
     reply_done(tx, false);
     return OK;
 }

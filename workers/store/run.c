@@ -48,16 +48,26 @@ void journal_put(struct tx *tx, uint64_t seq, struct msg_r_journal *j)
     rec_put(tx, T_JOURNAL, seq_key(&seq), MSG_R_JOURNAL, j);
 }
 
-/* The tombstone keeps what a repeat of the message must be told. */
+static bool failed(const struct run *run)
+{
+    return sv_eqc(run->pub.state, "error") || sv_eqc(run->pub.state, "timeout");
+}
+
+/* The tombstone keeps what a repeat of the message must be told; a message without an answer is kept itself. */
 static void journal_done(struct tx *tx, const struct run *run)
 {
     struct msg_r_journal j;
     uint64_t seq = run->r.seq;
-    if (rec_get(tx, T_JOURNAL, seq_key(&seq), MSG_R_JOURNAL, &j)) {
+    if (!rec_get(tx, T_JOURNAL, seq_key(&seq), MSG_R_JOURNAL, &j)) {
+        return;
+    }
+    if (failed(run) && j.in_n == 1) {
+        dead_add(tx, seq, &j);
+    } else {
         j.state = SV("done");
         j.in_n = 0;
-        journal_put(tx, seq, &j);
     }
+    journal_put(tx, seq, &j);
 }
 
 void run_push(struct tx *tx, const struct run *run)
@@ -157,8 +167,7 @@ void run_release(struct tx *tx, struct sess *s, struct run *run)
 /* Error runs tell the sender too; an abort that somebody asked for needs no words. */
 static void deliver_error(struct tx *tx, struct run *run, const struct run_end *end)
 {
-    bool failed = sv_eqc(run->pub.state, "error") || sv_eqc(run->pub.state, "timeout");
-    if (!run->r.deliver || !failed || end->quiet) {
+    if (!run->r.deliver || !failed(run) || end->quiet) {
         return;
     }
     struct route to = {run->r.channel, run->r.account, run->r.chat_id, run->r.thread_id, run->r.reply_to};
@@ -183,8 +192,7 @@ static sv session_status(sv run_state)
 /* Why there is no answer belongs into the transcript, so that whoever comes later sees it; agents skip such rows. */
 static void append_error(struct tx *tx, struct sess *s, const struct run *run)
 {
-    bool failed = sv_eqc(run->pub.state, "error") || sv_eqc(run->pub.state, "timeout");
-    if (failed && run->r.user_n != 0 && !sv_empty(run->pub.error) && sv_eq(s->pub.session_id, run->pub.session_id)) {
+    if (failed(run) && run->r.user_n != 0 && !sv_empty(run->pub.error) && sv_eq(s->pub.session_id, run->pub.session_id)) {
         struct msg_entry e = {.role = SV("system"), .kind = SV("error"), .text = run->pub.error, .run_id = run->pub.run_id,
                               .ts_ms = tx->now};
         (void)tran_append(tx, s, &e);

@@ -42,6 +42,7 @@ int stats_get(struct tx *tx, struct client *from, const void *msg)
                                   .out_queued = st->out_queued,
                                   .out_unknown = st->out_unknown,
                                   .out_dead = st->out_dead,
+                                  .dead_in = tx_count(tx, T_DEAD),
                                   .sessions = st->sessions,
                                   .commits = tx->s->commits,
                                   .degraded = sv_of(tx->s->degraded)};

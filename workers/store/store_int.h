@@ -47,7 +47,7 @@ struct client {
     bool agent, wanted; /* wanted: WANT was seen from this incarnation */
     uint64_t slots, used;
     bool watch, watch_rows;
-    bool out, keyless;
+    bool out, keyless, resend;
     uint8_t account_hash[KEY_HASH]; /* out: whose deliveries it takes */
     uint64_t window;
 };

@@ -1,5 +1,6 @@
 // irc.mjs: a real ngircd on a free port, and a person's IRC client.
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -78,5 +79,58 @@ export class Person {
     }
     leave() {
         this.socket.destroy();
+    }
+}
+
+// A server for one bot that does what a test wants: it may take lines and not prove that it did (no PONG to the bot's
+// own PINGs), and people speak through it.
+export class FakeIrcd {
+    static async start() {
+        const f = new FakeIrcd();
+        f.lines = [];       // PRIVMSG lines of the bot, as { to, text }
+        f.answers = () => true; // (number of the proof asked for) => give it?
+        f.proofs = 0;
+        f.sockets = new Set();
+        f.server = createServer((s) => f.serve(s)).listen(0, "127.0.0.1");
+        await once(f.server, "listening");
+        f.port = f.server.address().port;
+        return f;
+    }
+    serve(socket) {
+        let rest = "";
+        let nick = "*";
+        this.sockets.add(socket);
+        socket.setEncoding("utf8");
+        socket.on("error", () => {});
+        socket.on("close", () => this.sockets.delete(socket));
+        socket.on("data", (d) => {
+            const parts = (rest + d).split("\r\n");
+            rest = parts.pop();
+            for (const line of parts) {
+                const [verb, ...args] = line.split(" ");
+                if (verb === "NICK") nick = args[0];
+                if (verb === "USER") {
+                    socket.write(`:irc.test 001 ${nick} :Welcome\r\n:irc.test 422 ${nick} :no motd\r\n`);
+                    this.nick = nick;
+                }
+                if (verb === "CAP" && args[0] === "LS") socket.write(`:irc.test CAP ${nick} LS :\r\n`);
+                if (verb === "USERHOST") socket.write(`:irc.test 302 ${nick} :${args[0].replace(":", "")}=+u@h\r\n`);
+                if (verb === "PRIVMSG") this.lines.push({ to: args[0], text: args.slice(1).join(" ").replace(/^:/, "") });
+                if (verb === "PING") {
+                    const own = /^:?tz/.test(args[0]);
+                    if (!own || this.answers(++this.proofs)) socket.write(`:irc.test PONG irc.test ${args[0]}\r\n`);
+                }
+            }
+        });
+    }
+    say(from, text) {
+        for (const s of this.sockets) s.write(`:${from}!u@h PRIVMSG ${this.nick} :${text}\r\n`);
+    }
+    texts() {
+        return this.lines.map((l) => l.text);
+    }
+    stop() {
+        for (const s of this.sockets) s.destroy();
+        this.server.close();
     }
 }
