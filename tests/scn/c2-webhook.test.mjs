@@ -56,6 +56,9 @@ test("the same id again changes nothing", async () => {
     const r = await post({ id: "e1", from: "u1", text: "hello hook" });
     assert.equal(r.status, 200);
     assert.equal((await r.json()).duplicate, true);
+    const other = await post({ id: "e1", from: "u1", text: "something else" });
+    assert.equal(other.status, 422, "the same id for other words: refused, and nothing is stored");
+    assert.equal((await other.json()).field, "id");
     assert.equal((await llm.log()).count, n);
 });
 

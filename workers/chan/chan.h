@@ -38,6 +38,7 @@ struct chan_event {
     sv raw;               /* the event as received */
     bool mentioned;       /* the platform or the driver proved a mention of us */
     bool is_self, is_bot;
+    bool own_key;         /* the sender chose event_id: other content under it is refused (ERR_CONFLICT) */
     bool no_deliver;      /* the answer is fetched another way, nothing goes into the outbox */
     int64_t ts_ms;        /* platform time, 0 when unknown */
     const struct msg_media *media;

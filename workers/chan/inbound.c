@@ -256,6 +256,7 @@ static struct item *item_new(struct inbound *in, const struct chan_event *e)
         .sender_name = arena_sv(a, e->sender_name),
         .text = arena_sv(a, e->text),
         .deliver = !e->no_deliver,
+        .own_key = e->own_key,
         .ts_ms = e->ts_ms,
         .received_ms = clock_real_ms(),
         .raw = arena_sv(a, e->raw),

@@ -108,7 +108,7 @@ export class FakeIrcd {
             rest = parts.pop();
             for (const line of parts) {
                 const [verb, ...args] = line.split(" ");
-                if (verb === "NICK") nick = args[0];
+                if (verb === "NICK") nick = args[0].replace(/^:/, "");
                 if (verb === "USER") {
                     socket.write(`:irc.test 001 ${nick} :Welcome\r\n:irc.test 422 ${nick} :no motd\r\n`);
                     this.nick = nick;

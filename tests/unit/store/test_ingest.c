@@ -116,6 +116,12 @@ static void a_client_key_for_other_content_is_a_conflict(void **state)
     /* a platform may redeliver an edited text: still the same event */
     struct msg_ingest dm = hx_dm("e1", "ann", "one");
     (void)hx_ask(h, "irc/default", MSG_INGEST, &dm, MSG_INGESTED);
+    struct msg_ingest chosen = hx_dm("mine", "ann", "one"); /* but not under a key that the sender chose, after a restart too */
+    chosen.own_key = true;
+    (void)hx_ask(h, "irc/default", MSG_INGEST, &chosen, MSG_INGESTED);
+    hx_reopen(h);
+    chosen.text = SV("two");
+    (void)hx_refused(h, "irc/default", MSG_INGEST, &chosen, ERR_CONFLICT);
     dm.text = SV("two");
     const struct msg_ingested *a = hx_ask(h, "irc/default", MSG_INGEST, &dm, MSG_INGESTED);
     assert_true(a->dup);

@@ -281,6 +281,7 @@ static void take(struct webhook *h, const struct bus_peer *from, const struct ms
         .text = m->text,
         .typed = m->text,
         .raw = req->body.n <= 262144 ? req->body : SV_NULL,
+        .own_key = !sv_empty(m->id),
         .no_deliver = wait_s > 0 || h->callback == NULL,
         .ts_ms = m->ts_ms,
         .media = m->media,
