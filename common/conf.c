@@ -137,6 +137,58 @@ void conf_add_list(struct conf *c, const char *path, sv value)
     element_add(slot(c, path, CONF_LIST, true), value);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return (a == NULL) == (b == NULL) && (a == NULL || strcmp(a, b) == 0);
+}
+
+bool conf_same_at(const struct conf *a, const struct conf *b, const char *path)
+{
+    const struct conf_item *x = conf_find(a, path);
+    const struct conf_item *y = conf_find(b, path);
+    if (x == NULL || y == NULL) {
+        return x == y;
+    }
+    bool same = x->kind == y->kind && x->i == y->i && same_text(x->s, y->s) && x->list_n == y->list_n;
+    for (size_t i = 0; same && i < x->list_n; i++) {
+        same = strcmp(x->list[i], y->list[i]) == 0;
+    }
+    return same;
+}
+
+static void item_remove(struct conf *c, size_t at)
+{
+    item_clear(&c->items[at]);
+    xfree(c->items[at].path);
+    memmove(&c->items[at], &c->items[at + 1], (c->n - at - 1) * sizeof(*c->items));
+    c->n--;
+}
+
+void conf_update(struct conf *dst, const struct conf *src)
+{
+    for (size_t i = dst->n; i-- > 0;) {
+        if (conf_find(src, dst->items[i].path) == NULL) {
+            item_remove(dst, i);
+        }
+    }
+    for (size_t i = 0; i < src->n; i++) {
+        const struct conf_item *from = &src->items[i];
+        if (conf_same_at(dst, src, from->path)) {
+            continue;
+        }
+        if (from->kind == CONF_SECRET) {
+            conf_set_secret(dst, from->path, sv_of(from->s));
+            continue;
+        }
+        struct conf_item *to = slot(dst, from->path, from->kind, false);
+        to->i = from->i;
+        to->s = from->s ? xstrdup(from->s) : NULL;
+        for (size_t k = 0; k < from->list_n; k++) {
+            element_add(to, sv_of(from->list[k]));
+        }
+    }
+}
+
 /* ---- bytes ----------------------------------------------------------------------------------------- */
 
 static void put_num(struct buf *b, uint64_t v, size_t width)

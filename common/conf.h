@@ -42,6 +42,12 @@ void conf_set_int(struct conf *c, const char *path, int64_t value);
 void conf_set_bool(struct conf *c, const char *path, bool value);
 void conf_add_list(struct conf *c, const char *path, sv value); /* appends one element */
 
+/* Makes dst equal to src. Items that are equal already stay where they are in memory: pointers to their texts keep
+ * their meaning; pointers to texts of changed or removed items are dead afterwards. */
+void conf_update(struct conf *dst, const struct conf *src);
+/* Both have the same value there, or both none. */
+bool conf_same_at(const struct conf *a, const struct conf *b, const char *path);
+
 /* Canonical bytes: equal sections give equal bytes (the reload plan compares them). */
 bool conf_encode(const struct conf *c, struct buf *out);
 int conf_decode(sv bytes, struct conf *out) ATTR_NODISCARD; /* ERR_PARSE */

@@ -141,11 +141,11 @@ static void workers(struct buf *out)
 {
     (void)buf_str(out, "\n## Processes\n\nStarted in this order, stopped in reverse. After 5 crashes within 60 s:\n"
                        "ESCALATE ends the supervisor (systemd decides), PARK tries again every 5 minutes.\n\n"
-                       "| kind | executable | order | instances | exhausted | drain, ms | planes | |\n"
-                       "|---|---|---|---|---|---|---|---|\n");
-#define WORKER(kind_, exe, order, instances, on_exhausted, stop_ms, planes, doc)                   \
-    (void)buf_printf(out, "| %s | `%s` | %d | %s | %s | %d | %s | %s |\n", #kind_, (exe), (order),  \
-                     #instances, #on_exhausted, (stop_ms), #planes, (doc));
+                       "| kind | executable | order | instances | exhausted | drain, ms | planes | overlap, ms | |\n"
+                       "|---|---|---|---|---|---|---|---|---|\n");
+#define WORKER(kind_, exe, order, instances, on_exhausted, stop_ms, planes, overlap, doc)          \
+    (void)buf_printf(out, "| %s | `%s` | %d | %s | %s | %d | %s | %d | %s |\n", #kind_, (exe),      \
+                     (order), #instances, #on_exhausted, (stop_ms), #planes, (overlap), (doc));
 #include "workers/workers.def"
 #undef WORKER
 }

@@ -67,6 +67,7 @@ static void fx_spawn(struct life *l)
 
     c->status[0] = '\0';
     c->fail[0] = '\0';
+    c->pushed = 0; /* it starts with the section of now */
     if (strays_of(c->sup, c) > 0) {
         log_error("%s: not started: processes of the one before it do not end", c->name);
         life_event(l, LE_SPAWN_FAILED);
@@ -83,7 +84,7 @@ static void fx_spawn(struct life *l)
     reap_watch(c);
     peers_replay(c);
     if (c->kind->planes == WP_BOTH) {
-        peers_announce(c->sup, true, c->name, c->inc, c->pid);
+        peers_announce(c->sup, true, c->peer, c->inc, c->pid);
     }
 }
 
@@ -91,7 +92,7 @@ static void fx_drain(struct life *l)
 {
     struct child *c = child_of(l);
     /* A little less than our own deadline, so that its own one comes first. */
-    struct ctl_packet p = {.type = CTL_DRAIN, .num = (uint64_t)(l->stop_ms * 9 / 10)};
+    struct ctl_packet p = {.type = c->handover ? CTL_HANDOVER : CTL_DRAIN, .num = (uint64_t)(l->stop_ms * 9 / 10)};
 
     ctlchan_send(c, &p);
 }
@@ -175,53 +176,34 @@ static const struct life_effects effects = {
 
 /* ---- the set of workers -------------------------------------------------------------------------------- */
 
-static struct child *add_child(struct sup *s, const struct worker_kind *kind)
+struct child *child_add(struct sup *s, const struct cfg_worker *w)
 {
-    if (s->child_n == SUP_MAX_CHILDREN) {
-        die(EXIT_CONFIG, "more than %d workers", SUP_MAX_CHILDREN);
-    }
+    ASSERT(s->child_n < SUP_MAX_CHILDREN); /* config_read has counted */
+    const struct worker_kind *kind = &worker_kinds[w->kind];
     struct child *c = xcalloc(1, sizeof *c);
     c->life = (struct life){.state = LS_IDLE, .stop_ms = kind->stop_ms, .fx = &effects};
     c->life.start_ms = cfg_int(&s->cfg, "supervisor.startTimeout");
     c->sup = s;
     c->kind = kind;
+    c->account = w->account;
     c->pidfd = -1;
     c->ctl = -1;
     c->evidence.out.fd = -1;
     c->security.group = -1;
+    sv_copy(c->name, sizeof c->name, sv_of(w->name));
+    sv_copy(c->peer, sizeof c->peer, sv_of(w->name));
     ev_init(&c->deadline, on_deadline);
     ev_init(&c->beat, on_deadline);
     s->children[s->child_n++] = c;
     return c;
 }
 
-static void add_accounts(struct sup *s, const struct worker_kind *kind)
-{
-    struct cfg_account a;
-
-    for (size_t i = 0; cfg_account_at(&s->cfg, i, &a); i++) {
-        if (a.enabled) {
-            struct child *c = add_child(s, kind);
-            c->account = a;
-            snprintf(c->name, sizeof c->name, "%s/%s", a.channel, a.account);
-        }
-    }
-}
-
 void children_make(struct sup *s)
 {
-    /* The table stands in the order of starting. */
-    for (size_t k = 0; k < WK_COUNT; k++) {
-        const struct worker_kind *kind = &worker_kinds[k];
-        if (kind->instances == WI_ONE) {
-            snprintf(add_child(s, kind)->name, sizeof s->children[0]->name, "%s", kind->name);
-        } else if (kind->instances == WI_COUNT) {
-            for (int64_t i = 1; i <= cfg_int(&s->cfg, "agents.workers"); i++) {
-                snprintf(add_child(s, kind)->name, sizeof s->children[0]->name, "%s-%d", kind->name, (int)i);
-            }
-        } else {
-            add_accounts(s, kind);
-        }
+    struct cfg_worker w;
+
+    for (size_t i = 0; cfg_worker_at(&s->cfg, i, &w); i++) {
+        child_add(s, &w);
     }
 }
 
@@ -243,6 +225,20 @@ struct child *child_by_pid(struct sup *s, pid_t pid)
         }
     }
     return NULL;
+}
+
+void child_remove(struct child *c)
+{
+    struct sup *s = c->sup;
+
+    for (size_t i = 0; i < s->child_n; i++) {
+        if (s->children[i] == c) {
+            memmove(&s->children[i], &s->children[i + 1], (s->child_n - i - 1) * sizeof(struct child *));
+            s->child_n--;
+            child_free(c);
+            return;
+        }
+    }
 }
 
 void child_free(struct child *c)

@@ -53,12 +53,17 @@ static void check_edge(struct cfg *c)
     }
     const struct cfg_value *mode = cfg_find(c, "edge.auth.mode");
     const struct cfg_value *bind = cfg_find(c, "edge.bind");
+    const char *one;
+    bool loopback = true;
 
-    if (bind != NULL && strcmp(bind->s, "loopback") != 0 && strcmp(bind->s, "localhost") != 0 &&
-        strcmp(bind->s, "lan") != 0 && !is_address(bind->s)) {
-        cfg_error(c, bind->origin, bind->path, "\"%s\" is neither loopback nor lan nor an IP address", bind->s);
+    for (size_t i = 0; (one = cfg_list_at(c, "edge.bind", i)) != NULL; i++) {
+        loopback = loopback && cfg_bind_is_loopback(one);
+        if (bind != NULL && strcmp(one, "loopback") != 0 && strcmp(one, "localhost") != 0 && strcmp(one, "lan") != 0 &&
+            !is_address(one)) {
+            cfg_error(c, bind->origin, bind->path, "\"%s\" is neither loopback nor lan nor an IP address", one);
+        }
     }
-    if (mode != NULL && strcmp(mode->s, "none") == 0 && !cfg_bind_is_loopback(cfg_str(c, "edge.bind"))) {
+    if (mode != NULL && strcmp(mode->s, "none") == 0 && !loopback) {
         cfg_error(c, mode->origin, mode->path,
                   "none is possible only with edge.bind = \"loopback\": everybody on the network could give orders");
     }

@@ -304,6 +304,20 @@ const char *cfg_str(const struct cfg *c, const char *path)
     return v ? v->s : NULL;
 }
 
+const char *cfg_list_at(const struct cfg *c, const char *path, size_t i)
+{
+    struct cfg_value scratch;
+    const struct cfg_value *v = cfg_get(c, path, &scratch);
+
+    if (v == NULL) {
+        return NULL;
+    }
+    if (v == &scratch) {
+        return i == 0 ? v->s : NULL;
+    }
+    return i < v->list_n ? v->list[i] : NULL;
+}
+
 static bool is_below(const char *path, const char *group, sv *rest)
 {
     size_t n = strlen(group);

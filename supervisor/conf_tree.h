@@ -62,6 +62,8 @@ const struct cfg_value *cfg_find(const struct cfg *c, const char *path);
 const struct cfg_value *cfg_get(const struct cfg *c, const char *path, struct cfg_value *scratch);
 int64_t cfg_int(const struct cfg *c, const char *path); /* numbers, durations, sizes, booleans; 0: unset */
 const char *cfg_str(const struct cfg *c, const char *path); /* NULL: unset */
+/* The i-th entry of a list; of one that is not set, the default alone. NULL at the end. */
+const char *cfg_list_at(const struct cfg *c, const char *path, size_t i);
 bool cfg_has_below(const struct cfg *c, const char *path);
 /* The i-th distinct name right below `path`; false at the end. */
 bool cfg_child(const struct cfg *c, const char *path, size_t i, char *name, size_t cap);
@@ -89,6 +91,15 @@ bool cfg_account_at(const struct cfg *c, size_t i, struct cfg_account *out);
 /* A key of an account: its own value, else the channel's, else the default. */
 const struct cfg_value *cfg_account_get(const struct cfg *c, const struct cfg_account *a, const char *key,
                                         struct cfg_value *scratch);
+
+/* Workers (conf_workers.c). */
+struct cfg_worker {
+    char name[136]; /* "store", "agent-2", "irc/work" */
+    enum worker_id kind;
+    struct cfg_account account; /* kind channel */
+};
+/* The i-th worker that this configuration asks for, in the order of starting; false at the end. */
+bool cfg_worker_at(const struct cfg *c, size_t i, struct cfg_worker *out);
 
 /* What the sections carry besides the settings. */
 struct cfg_place {

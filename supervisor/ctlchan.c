@@ -110,7 +110,14 @@ static void on_alarm(struct child *c, const struct ctl_packet *p)
 static void on_renew(struct child *c, const struct ctl_packet *p)
 {
     log_info("%s: starting it again: %.*s", c->name, (int)strnlen(p->text, sizeof p->text), p->text);
-    life_event(&c->life, LE_RESTART);
+    child_renew(c);
+}
+
+static void on_configured(struct child *c, const struct ctl_packet *p)
+{
+    UNUSED(p);
+    c->pushed -= c->pushed > 0 ? 1 : 0;
+    c->sup->changed = true;
 }
 
 static const struct {
@@ -120,6 +127,7 @@ static const struct {
     {CTL_HELLO, on_hello}, {CTL_READY, on_ready}, {CTL_BEAT, on_beat},
     {CTL_STATUS, on_status}, {CTL_FAIL, on_fail}, {CTL_ALARM, on_alarm},
     {CTL_SECURITY, security_told}, {CTL_RENEW, on_renew},
+    {CTL_CONFIGURED, on_configured},
 };
 
 static void dispatch(struct child *c, const struct ctl_packet *p)
@@ -162,7 +170,8 @@ static void flush(struct child *c)
 {
     size_t sent = 0;
 
-    while (sent < c->queue_n && ctl_send(c->ctl, &c->queue[sent], -1) == 0) {
+    while (sent < c->queue_n && ctl_send(c->ctl, &c->queue[sent].packet, c->queue[sent].fd) == 0) {
+        fd_close(&c->queue[sent].fd);
         sent++;
     }
     c->queue_n -= sent;
@@ -204,6 +213,9 @@ void ctlchan_drop(struct child *c)
     }
     ev_timer_stop(c->sup->loop, &c->beat);
     fd_close(&c->ctl);
+    for (size_t i = 0; i < c->queue_n; i++) {
+        fd_close(&c->queue[i].fd);
+    }
     xfree(c->queue);
     c->queue = NULL;
     c->queue_n = 0;
@@ -216,12 +228,19 @@ void ctlchan_read_rest(struct child *c)
 
 void ctlchan_send(struct child *c, const struct ctl_packet *p)
 {
+    ctlchan_send_fd(c, p, -1);
+}
+
+void ctlchan_send_fd(struct child *c, const struct ctl_packet *p, int fd)
+{
     if (c->ctl < 0) {
+        fd_close(&fd);
         return;
     }
     if (c->queue_n == 0) {
-        int rc = ctl_send(c->ctl, p, -1);
+        int rc = ctl_send(c->ctl, p, fd);
         if (rc != ERR_BUSY) {
+            fd_close(&fd);
             return; /* sent, or nobody there any more: the exit follows */
         }
         ev_io_stop(c->sup->loop, &c->ctl_io);
@@ -231,11 +250,12 @@ void ctlchan_send(struct child *c, const struct ctl_packet *p)
     if (c->queue_n == CHILD_QUEUE_MAX) {
         log_error("%s: does not read its control channel, ending it", c->name);
         c->life.fx->signal(&c->life, LSIG_KILL);
+        fd_close(&fd);
         return;
     }
     /* Rare and short: grown in steps, freed when empty. */
     if (c->queue_n % 64 == 0) {
         c->queue = xrealloc(c->queue, (c->queue_n + 64) * sizeof *c->queue);
     }
-    c->queue[c->queue_n++] = *p;
+    c->queue[c->queue_n++] = (struct ctl_queued){*p, fd};
 }

@@ -18,7 +18,7 @@
 #include "common/log.h"
 #include "supervisor/sup.h"
 
-#define REQUEST_MAX 1024
+#define REQUEST_MAX (PATH_MAX + 64)
 #define ANSWER_MAX ((size_t)1024 * 1024)
 
 static void close_client(struct client *cl)
@@ -138,12 +138,34 @@ static void do_log_level(struct client *cl, sv arg)
     buf_str(&cl->out, "{\"ok\":true}");
 }
 
+/* reload; with "check": only says what it would do */
+static void do_reload(struct client *cl, sv arg)
+{
+    const struct reload r = {.dry = sv_eqc(arg, "check")};
+
+    if (cl->sup->stopping) {
+        refuse(cl, "stopping", "the gateway is stopping");
+    } else {
+        reload_run(cl->sup, &r, &cl->out);
+    }
+}
+
+/* plan [FILE] */
+static void do_plan(struct client *cl, sv arg)
+{
+    char file[PATH_MAX];
+    const struct reload r = {.dry = true, .file = sv_copy(file, sizeof file, arg) && file[0] ? file : NULL};
+
+    reload_run(cl->sup, &r, &cl->out);
+}
+
 static const struct {
     const char *word;
     void (*fn)(struct client *cl, sv arg);
 } requests[] = {
     {"status", do_status}, {"stop", do_stop},           {"worker", do_worker},
     {"attach", do_attach}, {"log-level", do_log_level},
+    {"reload", do_reload}, {"plan", do_plan},
 };
 
 static void answer(struct client *cl, sv line)
@@ -211,7 +233,7 @@ static void take_lines(struct client *cl)
         buf_drop_front(&cl->in, (size_t)end + 1);
     }
     if (!cl->closing && cl->in.n >= REQUEST_MAX) {
-        refuse(cl, "too_long", "a request has at most 1024 bytes");
+        refuse(cl, "too_long", "a request has at most %d bytes", REQUEST_MAX);
         buf_ch(&cl->out, '\n');
         cl->closing = true;
     }

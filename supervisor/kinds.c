@@ -7,8 +7,8 @@
 #include "supervisor/kinds.h"
 
 const struct worker_kind worker_kinds[WK_COUNT] = {
-#define WORKER(kind, exe, order, instances, on_exhausted, stop_ms, planes, doc)                    \
-    {WK_##kind, #kind, exe, order, WI_##instances, WX_##on_exhausted, stop_ms, WP_##planes, doc},
+#define WORKER(kind, exe, order, instances, on_exhausted, stop_ms, planes, overlap, doc)           \
+    {WK_##kind, #kind, exe, order, WI_##instances, WX_##on_exhausted, stop_ms, WP_##planes, overlap, doc},
 #include "workers/workers.def"
 #undef WORKER
 };

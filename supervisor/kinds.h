@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum worker_id {
-#define WORKER(kind, exe, order, instances, on_exhausted, stop_ms, planes, doc) WK_##kind,
+#define WORKER(kind, exe, order, instances, on_exhausted, stop_ms, planes, overlap, doc) WK_##kind,
 #include "workers/workers.def"
 #undef WORKER
     WK_COUNT,
@@ -29,6 +29,7 @@ struct worker_kind {
     enum worker_exhausted on_exhausted;
     int64_t stop_ms;
     enum worker_hubs planes;
+    int64_t overlap_ms;
     const char *doc;
 };
 

@@ -63,48 +63,22 @@ static void parse_args(struct sup *s, int argc, char **argv)
     }
 }
 
-static void put_option(struct sup *s, const char *path, struct cfg_raw raw)
-{
-    cfg_put(&s->cfg, path, &raw, "command line");
-}
-
 static void load_config(struct sup *s)
 {
-    cfg_init(&s->cfg);
     char file[PATH_MAX];
+
     s->opts.state = paths_state_given(s->opts.state);
-    if (paths_config(s->opts.config, s->opts.state, file, sizeof file)) {
-        if (realpath(file, s->config_file) == NULL) {
-            sv_copy(s->config_file, sizeof s->config_file, sv_of(file));
-        }
-        cfg_load(&s->cfg, s->config_file);
+    if (paths_config(s->opts.config, s->opts.state, file, sizeof file) && realpath(file, s->config_file) == NULL) {
+        sv_copy(s->config_file, sizeof s->config_file, sv_of(file));
     }
-    if (s->opts.port >= 0) {
-        put_option(s, "edge.port", (struct cfg_raw){.kind = RAW_INT, .i = s->opts.port});
-    }
-    if (s->opts.bind != NULL) {
-        put_option(s, "edge.bind", (struct cfg_raw){.kind = RAW_STR, .s = s->opts.bind});
-    }
-    if (s->opts.level != NULL) {
-        put_option(s, "logging.level", (struct cfg_raw){.kind = RAW_STR, .s = s->opts.level});
-    }
-    if (s->cfg.error_n == 0) {
-        cfg_resolve_secrets(&s->cfg);
-        cfg_check(&s->cfg);
-    }
+    config_read(s, s->config_file, &s->cfg);
     fputs(buf_cstr(&s->cfg.warnings), stderr);
     if (s->cfg.error_n > 0) {
         fprintf(stderr, "tenaza: the configuration has %u error%s:\n%s", s->cfg.error_n,
                 s->cfg.error_n == 1 ? "" : "s", buf_cstr(&s->cfg.errors));
         exit(EXIT_CONFIG);
     }
-    s->rules = (struct backoff_rules){
-        .first = cfg_int(&s->cfg, "supervisor.restart.first"),
-        .max = cfg_int(&s->cfg, "supervisor.restart.max"),
-        .reset_after = cfg_int(&s->cfg, "supervisor.restart.resetAfter"),
-        .within = cfg_int(&s->cfg, "supervisor.restart.breaker.within"),
-        .failures = (unsigned)cfg_int(&s->cfg, "supervisor.restart.breaker.failures"),
-    };
+    config_use(s);
 }
 
 static void find_programs(struct sup *s)
@@ -216,7 +190,7 @@ static void finish(struct sup *s)
     confine_end(&s->confine);
     log_info("stopped");
     ev_loop_destroy(s->loop);
-    fd_close(&s->listen_fd);
+    listen_close(s);
     if (s->token != NULL) {
         explicit_bzero(s->token, strlen(s->token));
     }
@@ -231,7 +205,6 @@ int main(int argc, char **argv)
 
     s.begun_us = clock_mono_us();
     s.begun_ms = s.begun_us / 1000;
-    s.listen_fd = -1;
     log_init("supervisor", 0, LOG_STYLE_PLAIN, -1);
     (void)umask(077);
     (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);

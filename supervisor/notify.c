@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
 
+#include "common/clock.h"
 #include "supervisor/sup.h"
 
 void notify_ready(struct sup *s)
@@ -19,6 +20,24 @@ void notify_stopping(struct sup *s)
     /* A longer stopGrace than the manager's own limit is granted by telling it. */
     (void)sd_notifyf(0, "STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=%lld",
                      (long long)(cfg_int(&s->cfg, "supervisor.stopGrace") + 5000) * 1000);
+}
+
+void notify_reloading(void)
+{
+    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=reloading", (long long)clock_mono_us());
+}
+
+void notify_keep_fd(const char *name, int fd)
+{
+    char text[128];
+
+    snprintf(text, sizeof text, "FDSTORE=1\nFDNAME=%s", name);
+    (void)sd_pid_notify_with_fds(0, 0, text, &fd, 1);
+}
+
+void notify_forget_fd(const char *name)
+{
+    (void)sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
 }
 
 void notify_status(struct sup *s)

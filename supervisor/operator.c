@@ -11,7 +11,7 @@
 static const char *op_restart(struct child *c)
 {
     c->held = false;
-    life_event(&c->life, LE_RESTART);
+    child_renew(c);
     return NULL;
 }
 
@@ -42,6 +42,7 @@ static const char *op_reset(struct child *c)
 {
     backoff_forget(&c->backoff);
     c->alarm[0] = '\0';
+    c->spawns = c->pid != 0 ? 1 : 0;
     c->restarts = 0;
     c->sup->changed = true;
     if (c->life.state == LS_BACKOFF || c->life.state == LS_PARKED || c->life.state == LS_NEEDS_OPERATOR) {

@@ -41,7 +41,7 @@ void peers_replay(struct child *hub)
     for (size_t i = 0; i < s->child_n; i++) {
         const struct child *c = s->children[i];
         if (c->pid != 0 && !c->exiting && c->kind->planes == WP_BOTH) {
-            tell(hub, true, c->name, c->inc, c->pid);
+            tell(hub, true, c->peer, c->inc, c->pid);
         }
     }
     for (size_t i = 0; i < SUP_MAX_CLIENTS; i++) {

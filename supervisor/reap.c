@@ -118,7 +118,7 @@ void reap_child(struct child *c)
     pid_t pid = c->pid;
     c->pid = 0;
     if (c->kind->planes == WP_BOTH) {
-        peers_announce(c->sup, false, c->name, c->inc, pid);
+        peers_announce(c->sup, false, c->peer, c->inc, pid);
     }
     c->exiting = false;
     life_event(&c->life, e);

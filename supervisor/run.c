@@ -29,7 +29,7 @@ bool sup_all_ready(const struct sup *s)
 {
     for (size_t i = 0; i < s->child_n; i++) {
         const struct child *c = s->children[i];
-        if (c->kind->id != WK_channel && c->life.state != LS_READY) {
+        if (c->kind->id != WK_channel && !c->leaving && c->replaces == NULL && c->life.state != LS_READY) {
             return false;
         }
     }
@@ -136,9 +136,10 @@ static void on_stop_signal(struct ev_loop *loop, ev_signal *sig, int events)
 static void on_hup(struct ev_loop *loop, ev_signal *sig, int events)
 {
     UNUSED(loop);
-    UNUSED(sig);
     UNUSED(events);
-    log_warn("SIGHUP: a changed configuration is taken up at the next start (tenaza stop, tenaza run)");
+    struct buf answer = BUF_INIT((size_t)1024 * 1024);
+    reload_run(sig->data, &(struct reload){0}, &answer);
+    buf_free(&answer);
 }
 
 static void on_chld(struct ev_loop *loop, ev_signal *sig, int events)
@@ -167,7 +168,10 @@ static void on_turn(struct ev_loop *loop, ev_prepare *w, int events)
             banner_ready(s);
             log_info("ready in %" PRId64 " ms, %s", (clock_mono_us() - s->begun_us) / 1000, s->url);
             notify_ready(s);
-        } else if (s->ready_once) {
+        } else {
+            reload_turn(s);
+        }
+        if (s->ready_once && !s->stopping) {
             notify_status(s);
         }
     }

@@ -25,7 +25,7 @@
 #include "supervisor/sup.h"
 
 #define SECTION_MAX ((size_t)4 * 1024 * 1024)
-#define MAX_INHERITED 6 /* control, section, log, recorder, console, listening socket */
+#define MAX_INHERITED (LISTEN_FD - CTL_FD + SUP_MAX_LISTEN)
 #define MAX_ENV 16
 /* Inherited descriptors are first moved up here, so that none is overwritten while they are put in place. */
 #define FD_PARKING 64
@@ -122,12 +122,12 @@ static void child_run(struct launch *l)
 /* ---- before fork --------------------------------------------------------------------------------------- */
 
 /* The section in memory that nobody can change any more. */
-static int make_section(struct child *c)
+int spawn_section(const struct child *c)
 {
     struct conf conf = {0};
     struct buf bytes = BUF_INIT(SECTION_MAX);
     struct sup *s = c->sup;
-    const struct cfg_place place = {s->run_dir, s->state_dir, log_style_name(s->log_style), s->token, s->listen_fd >= 0 ? 1 : 0};
+    const struct cfg_place place = config_place(s, s->token, s->listen.n);
     int fd = memfd_create("tenaza-section", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
     cfg_section(&s->cfg, c->kind->id, c->kind->id == WK_channel ? &c->account : NULL, &place, &conf);
@@ -205,7 +205,9 @@ static void make_argv(struct launch *l, const struct child *c)
     l->argv[2] = c->name;
     l->argv[3] = "--inc";
     l->argv[4] = l->inc;
-    l->argv[5] = NULL;
+    l->argv[5] = strcmp(c->peer, c->name) != 0 ? "--peer" : NULL;
+    l->argv[6] = l->argv[5] ? c->peer : NULL;
+    l->argv[7] = NULL;
 }
 
 static int launch_process(struct launch *l, struct child *c)
@@ -243,7 +245,7 @@ static void add_fd(struct launch *l, int fd)
 
 static int prepare_and_launch(struct launch *l, struct child *c, int far_end)
 {
-    int section = make_section(c);
+    int section = spawn_section(c);
     int recorder = evidence_recorder(c);
     int out = evidence_outpipe(c);
     int rc = ERR_IO;
@@ -257,8 +259,8 @@ static int prepare_and_launch(struct launch *l, struct child *c, int far_end)
         add_fd(l, c->sup->log_fd);
         add_fd(l, recorder);
         add_fd(l, c->sup->console_fd);
-        if (c->kind->id == WK_edge && c->sup->listen_fd >= 0) {
-            add_fd(l, c->sup->listen_fd);
+        for (size_t k = 0; c->kind->id == WK_edge && k < c->sup->listen.n; k++) {
+            add_fd(l, c->sup->listen.v[k].fd);
         }
         rc = launch_process(l, c);
     } else {

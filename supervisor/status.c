@@ -87,6 +87,8 @@ static void put_child(struct buf *out, const struct child *c, int64_t now)
     put_str(out, "lastExit", c->last_exit);
     security_json(c, out);
     buf_ch(out, ',');
+    buf_printf(out, "\"leaving\":%s,\"successor\":%s,\"settled\":%s,", c->leaving ? "true" : "false",
+               c->replaces ? "true" : "false", reload_settled(c) ? "true" : "false");
     buf_printf(out,
                "\"pid\":%d,\"inc\":%" PRIu64 ",\"restarts\":%u,\"upMs\":%" PRId64 ",\"rssKb\":%" PRIu64
                ",\"cpuMs\":%" PRIu64 ",\"lagMs\":%" PRIu64 ",\"nextTryMs\":%" PRId64 "}",
@@ -97,7 +99,9 @@ static void put_child(struct buf *out, const struct child *c, int64_t now)
 static bool is_degraded(const struct sup *s)
 {
     for (size_t i = 0; i < s->child_n; i++) {
-        if (s->children[i]->life.state != LS_READY) {
+        const struct child *c = s->children[i];
+        /* Two incarnations during a handover are no fault: the one in charge counts. */
+        if (!c->leaving && c->replaces == NULL && c->life.state != LS_READY) {
             return true;
         }
     }
@@ -118,6 +122,7 @@ void status_json(struct sup *s, struct buf *out)
     put_str(out, "runDir", s->run_dir);
     put_str(out, "startedAt", started);
     put_str(out, "logLevel", s->log_level);
+    buf_printf(out, "\"configRev\":%" PRIu64 ",", s->rev);
     struct usage own = usage_of(getpid());
     buf_printf(out,
                "\"pid\":%d,\"upMs\":%" PRId64 ",\"rssKb\":%" PRIu64 ",\"cpuMs\":%" PRIu64

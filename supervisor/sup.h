@@ -33,6 +33,23 @@
 
 struct sup;
 
+/* Listening sockets of the edge; as many as it takes (workers/edge/listener.c). */
+#define SUP_MAX_LISTEN 8
+
+struct listen_socket {
+    int fd;
+    char name[80]; /* for the store of descriptors: edge_127.0.0.1_18789 */
+    bool managed;  /* from a socket unit of the service manager */
+};
+struct listen_set {
+    struct listen_socket v[SUP_MAX_LISTEN];
+    size_t n;
+};
+struct listen_error {
+    char text[256];
+    bool denied; /* no permission for this port */
+};
+
 /* Packets for a hub that did not fit into its socket; more than this is a hub that hangs. */
 #define CHILD_QUEUE_MAX 4096
 
@@ -50,6 +67,11 @@ struct security {
     uid_t uid;
 };
 
+struct ctl_queued {
+    struct ctl_packet packet;
+    int fd; /* to be attached, ours until sent; -1: none */
+};
+
 struct child {
     struct life life; /* first: the effects find the child through it */
     struct sup *sup;
@@ -57,6 +79,7 @@ struct child {
     struct cfg_account account; /* kind channel */
     struct security security;
     char name[136];
+    char peer[144]; /* how store and bus know it: the name, or edge.2 while two of them live */
     uint64_t inc;
     pid_t pid;  /* 0: none */
     int pidfd;  /* -1: none */
@@ -64,6 +87,12 @@ struct child {
     bool exiting; /* its end was seen and is being handled */
     bool hello;   /* this incarnation has shown our build id */
     bool held;    /* stopped by the operator: a reload leaves it down */
+    bool leaving;     /* not wanted any more: freed as soon as it has ended */
+    bool restart_due; /* waits for its turn in a rolling restart */
+    unsigned pushed;  /* sections sent to it and not yet confirmed */
+    uint64_t touched; /* the reload that last did something to it */
+    bool handover;    /* its drain: a successor works already */
+    struct child *replaces; /* the incarnation that serves until this one is ready */
     struct backoff backoff;
     int64_t started_ms, ready_ms, next_try_ms; /* monotonic */
     int64_t beat_due_ms;                       /* monotonic: a beat must have come by then */
@@ -71,7 +100,7 @@ struct child {
     uint64_t lag_ms, beat_rss_kb, beat_cpu_ms; /* as of its last beat */
     char status[512], alarm[512], fail[512], last_exit[640];
     struct evidence evidence;
-    struct ctl_packet *queue; /* waiting for the socket */
+    struct ctl_queued *queue; /* waiting for the socket */
     size_t queue_n;
     ev_timer deadline, beat;
     ev_io ctl_io, pid_io;
@@ -119,7 +148,8 @@ struct sup {
     int console_fd; /* where log lines for people go, -1: nowhere */
     char log_level[8];
     int log_fd, state_lock, run_lock;
-    int listen_fd;
+    struct listen_set listen;
+    uint64_t rev; /* reloads taken up */
     uint64_t last_inc;
     int64_t begun_ms, begun_us; /* monotonic: when the process was started by the kernel, about */
     struct child *children[SUP_MAX_CHILDREN];
@@ -156,10 +186,13 @@ int dirs_write_small(const char *dir, const char *name, const char *text) ATTR_N
 void children_make(struct sup *s);
 struct child *child_by_name(struct sup *s, const char *name);
 struct child *child_by_pid(struct sup *s, pid_t pid);
+struct child *child_add(struct sup *s, const struct cfg_worker *w);
+void child_remove(struct child *c); /* takes it out of the list and frees it; it has no process */
 void child_free(struct child *c);
 
 /* spawn.c */
 int spawn_child(struct child *c) ATTR_NODISCARD;
+int spawn_section(const struct child *c) ATTR_NODISCARD; /* its section as a sealed descriptor; -1 */
 
 /* reap.c */
 void reap_watch(struct child *c);
@@ -175,6 +208,7 @@ void strays_forget(struct child *c); /* before c is freed */
 void ctlchan_watch(struct child *c);
 void ctlchan_drop(struct child *c);
 void ctlchan_send(struct child *c, const struct ctl_packet *p);
+void ctlchan_send_fd(struct child *c, const struct ctl_packet *p, int fd); /* takes fd */
 void ctlchan_read_rest(struct child *c);
 
 /* operator.c: restart, stop, start or reset a worker. NULL: done; else why not. */
@@ -193,6 +227,29 @@ bool security_is_worker(const struct sup *s, pid_t pid);
 
 /* listen.c */
 void listen_open(struct sup *s);
+void listen_close(struct sup *s);
+/* The sockets that a configuration wants: those that are there already, and new ones. ERR_BAD: a wrong address;
+ * ERR_UNAVAILABLE: one cannot be had; nothing has changed then. listen_take makes them the ones in force. */
+int listen_prepare(struct sup *s, const struct cfg *c, struct listen_set *out, struct listen_error *err) ATTR_NODISCARD;
+void listen_take(struct sup *s, struct listen_set *set);
+
+/* config.c: the configuration as this process sees it: file, command line, secrets, checks. Errors are in c. */
+void config_read(struct sup *s, const char *file, struct cfg *c);
+void config_use(struct sup *s); /* what the supervisor itself takes from s->cfg while it runs */
+struct cfg_place config_place(const struct sup *s, const char *token, size_t listen_n);
+
+/* reload.c */
+struct reload {
+    const char *file; /* NULL: the one in use */
+    bool dry;         /* show, do nothing */
+};
+void reload_run(struct sup *s, const struct reload *r, struct buf *json);
+void reload_turn(struct sup *s); /* after states changed: rolling restarts, handovers, farewells */
+bool reload_settled(const struct child *c);
+
+/* overlap.c: a fresh incarnation of c; where the kind allows two at once the old one serves until the new one does. */
+void child_renew(struct child *c);
+void overlap_turn(struct sup *s);
 
 /* ctlsock.c, status.c */
 void ctlsock_open(struct sup *s);
@@ -203,6 +260,9 @@ void status_json(struct sup *s, struct buf *out);
 void notify_ready(struct sup *s);
 void notify_status(struct sup *s);
 void notify_stopping(struct sup *s);
+void notify_reloading(void);
+void notify_keep_fd(const char *name, int fd); /* into the manager's store; it comes back at the next start */
+void notify_forget_fd(const char *name);
 void notify_watchdog_start(struct sup *s);
 void banner_ready(struct sup *s);
 

@@ -117,6 +117,8 @@ bool ctl_path(const struct cli *c, char *dst, size_t cap);
 int ctl_connect(const struct cli *c);
 /* Sends one request line, returns the answer. Ends the program when the connection breaks. */
 json_t *ctl_request(const struct cli *c, int fd, const char *request);
+/* config plan [FILE] (cmd_reload.c); NULL: the file in use. */
+int reload_plan(struct cli *c, const char *file);
 /* workers VERB NAME (cmd_workers.c); wait_ms 0: its own limit. */
 /* Walls around each worker (cmd_security.c). */
 int workers_security(struct cli *c);

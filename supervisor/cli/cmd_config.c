@@ -206,11 +206,14 @@ int cmd_config(struct cli *c)
     if (strcmp(verb, "check") == 0) {
         return check(c, arg ? arg : default_file(c, path, sizeof path));
     }
+    if (strcmp(verb, "plan") == 0) {
+        return reload_plan(c, arg);
+    }
     if (strcmp(verb, "get") == 0) {
         return get(c, default_file(c, path, sizeof path), arg);
     }
     if (strcmp(verb, "schema") == 0) {
         return schema(c, arg, markdown);
     }
-    cli_fail(c, CLI_USAGE, "usage", "tenaza config check [FILE] | get [PATH] | schema [PATH]", "config: what to do with \"%s\"?", verb);
+    cli_fail(c, CLI_USAGE, "usage", "tenaza config check [FILE] | plan [FILE] | get [PATH] | schema [PATH]", "config: what to do with \"%s\"?", verb);
 }

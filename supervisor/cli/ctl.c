@@ -76,6 +76,9 @@ json_t *ctl_request(const struct cli *c, int fd, const char *request)
     if (!sv_empty(json_sv(v, "error"))) {
         sv text = json_sv(v, "error");
         bool unknown = sv_eqc(json_sv(v, "code"), "unknown_worker");
+        if (sv_eqc(json_sv(v, "code"), "bad_config")) {
+            cli_fail(c, CLI_CONFIG, "bad_config", "nothing was changed; put it right and try again", "%.*s", SV_ARG(text));
+        }
         cli_fail(c, unknown ? CLI_NOT_THERE : CLI_FAILED, unknown ? "not_found" : "refused",
                  unknown ? "the names: tenaza workers" : NULL, "%.*s", SV_ARG(text));
     }

@@ -53,6 +53,7 @@ struct chan {
 struct chan *chan_new(struct worker *w, const struct chan_row *row);
 int chan_start(struct chan *c) ATTR_NODISCARD; /* 0 or an exit code, after worker_fail */
 void chan_drain(struct chan *c);
+void chan_reconfigure(struct chan *c); /* the section has changed in what LIVE rows say */
 void chan_drain_check(struct chan *c); /* tells the worker when nothing is in progress any more */
 void chan_free(struct chan *c);
 

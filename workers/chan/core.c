@@ -180,7 +180,8 @@ static struct gate_list list_of(const struct conf *conf, const char *path)
     return (struct gate_list){(const char *const *)it->list, it->list_n};
 }
 
-static int load_policy(struct chan *c)
+/* Who is heard: all of it can change while the worker runs. */
+static void read_policy(struct chan *c)
 {
     const struct conf *conf = chan_conf(c);
     c->policy = (struct gate_policy){
@@ -195,6 +196,12 @@ static int load_policy(struct chan *c)
         .match_group = c->driver->match_group,
         .match_ctx = c,
     };
+    c->policy.can_mention = c->driver->can_mention || mention_count(c->mentions) > 0;
+}
+
+static int load_policy(struct chan *c)
+{
+    const struct conf *conf = chan_conf(c);
     struct gate_list patterns = list_of(conf, "mentionPatterns");
     for (size_t i = 0; i < patterns.n; i++) {
         const char *why = NULL;
@@ -204,7 +211,7 @@ static int load_policy(struct chan *c)
             return EXIT_CONFIG;
         }
     }
-    c->policy.can_mention = c->driver->can_mention || mention_count(c->mentions) > 0;
+    read_policy(c);
     int64_t keep = conf_int(conf, "historyLimit", 50);
     history_init(&c->history, keep < 0 ? 0 : (size_t)keep);
     return 0;
@@ -245,6 +252,11 @@ int chan_start(struct chan *c)
     loop_timer_start(&c->beat, STATE_EVERY_MS);
     publish(c);
     return 0;
+}
+
+void chan_reconfigure(struct chan *c)
+{
+    read_policy(c);
 }
 
 void chan_drain(struct chan *c)

@@ -31,6 +31,11 @@ static void on_drain(struct worker *w, int64_t within_ms)
     chan_drain((struct chan *)worker_ctx(w));
 }
 
+static void on_reconfigure(struct worker *w)
+{
+    chan_reconfigure((struct chan *)worker_ctx(w));
+}
+
 static void on_stop(struct worker *w)
 {
     struct chan *c = (struct chan *)worker_ctx(w);
@@ -48,6 +53,7 @@ int main(int argc, char **argv)
         .init = on_init,
         .drain = on_drain,
         .stop = on_stop,
+        .reconfigure = on_reconfigure,
     };
     return worker_main(argc, argv, &ops);
 }

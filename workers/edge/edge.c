@@ -27,6 +27,8 @@
 #define TICK_MS 30000       /* gateway-ws.md 13.1 */
 #define READY_ANYWAY_MS 3000 /* below the start limit of the supervisor */
 #define GOODBYE_MS 30       /* between the shutdown event and the close (3.4) */
+#define FAREWELL_MS 50      /* handover: between two lots of goodbyes */
+#define FAREWELL_SHARE 2    /* they take a second part of the time we have; the rest is for what is under way */
 #define DEFAULT_CONNECTIONS 1024
 #define DEFAULT_HEADER_MS 10000
 #define DEFAULT_IDLE_MS 75000
@@ -91,20 +93,26 @@ static bool read_auth(struct edge *e, const struct conf *conf)
     return true;
 }
 
+/* What a running edge takes: the rows that say LIVE. */
+static void read_live(struct edge *e, const struct conf *conf)
+{
+    e->conf.auto_approve_local = conf_bool(conf, "edge.pairing.autoApproveLocal", true);
+    e->conf.ui = conf_bool(conf, "edge.ui.enabled", true);
+    e->conf.origins = read_list(conf, "edge.allowedOrigins", &e->conf.origins_n);
+    e->conf.hosts = read_list(conf, "edge.allowedHosts", &e->conf.hosts_n);
+}
+
 static bool read_conf(struct edge *e)
 {
     const struct conf *conf = worker_conf(e->w);
     e->conf.max_connections = (size_t)conf_int(conf, "edge.maxConnections", DEFAULT_CONNECTIONS);
     e->conf.header_ms = conf_int(conf, "edge.headerTimeout", DEFAULT_HEADER_MS);
     e->conf.idle_ms = conf_int(conf, "edge.idleTimeout", DEFAULT_IDLE_MS);
-    e->conf.auto_approve_local = conf_bool(conf, "edge.pairing.autoApproveLocal", true);
-    e->conf.ui = conf_bool(conf, "edge.ui.enabled", true);
     e->conf.version = conf_str(conf, "gateway.version", TENAZA_VERSION);
     e->throttle.lock_failures = conf_int(conf, "edge.auth.rateLimit.failures", e->throttle.lock_failures);
     e->throttle.lock_within_ms = conf_int(conf, "edge.auth.rateLimit.within", e->throttle.lock_within_ms);
     e->throttle.lock_ms = conf_int(conf, "edge.auth.rateLimit.block", e->throttle.lock_ms);
-    e->conf.origins = read_list(conf, "edge.allowedOrigins", &e->conf.origins_n);
-    e->conf.hosts = read_list(conf, "edge.allowedHosts", &e->conf.hosts_n);
+    read_live(e, conf);
     return read_auth(e, conf);
 }
 
@@ -146,6 +154,16 @@ static void on_bus_up(void *ctx)
     bus_publish(e->bus, "ask", MSG_ASK_STATE, &ask);
 }
 
+void edge_reconfigure(struct worker *w)
+{
+    struct edge *e = worker_ctx(w);
+    xfree(e->conf.origins);
+    xfree(e->conf.hosts);
+    read_live(e, worker_conf(w));
+    health_reconfigure(e);
+    on_bus_up(e); /* a new account may have said its state before we knew of it */
+}
+
 static void connect_planes(struct edge *e)
 {
     store_on_push(e->store, MSG_RUN, runs_on_push, e);
@@ -165,14 +183,37 @@ void edge_check_drained(struct edge *e)
     }
 }
 
+/* A successor serves already: clients are sent to it a few at a time, so that they do not all come back at once. */
+static void say_some_goodbyes(struct edge *e)
+{
+    int64_t left = e->farewell_end_ms - clock_mono_ms();
+    int64_t lots = left > FAREWELL_MS ? left / FAREWELL_MS : 1;
+    size_t n = (e->conns_n + (size_t)lots - 1) / (size_t)lots;
+    LIST_EACH(it, &e->conns)
+    {
+        struct conn *c = CONTAINER_OF(it, struct conn, all);
+        if (n > 0 && c->state != CONN_CLOSING) {
+            conn_close(c, 1012, SV("service restart"));
+            n--;
+        }
+    }
+    server_close_idle(e->server, left <= 0);
+    loop_timer_start(&e->drain_timer, FAREWELL_MS);
+}
+
 static void say_goodbye(void *ctx)
 {
     struct edge *e = ctx;
+    if (worker_hands_over(e->w)) {
+        say_some_goodbyes(e);
+        edge_check_drained(e);
+        return;
+    }
     LIST_EACH(it, &e->conns)
     {
         conn_close(CONTAINER_OF(it, struct conn, all), 1012, SV("service restart"));
     }
-    server_close_idle(e->server);
+    server_close_idle(e->server, true);
     edge_check_drained(e);
 }
 
@@ -241,12 +282,16 @@ int edge_init(struct worker *w)
 void edge_drain(struct worker *w, int64_t within_ms)
 {
     struct edge *e = worker_ctx(w);
-    UNUSED(within_ms);
     if (e == NULL || e->draining) {
         return;
     }
     e->draining = true;
     listener_stop(e->listener);
+    if (worker_hands_over(w)) {
+        e->farewell_end_ms = clock_mono_ms() + within_ms / FAREWELL_SHARE;
+        loop_timer_start(&e->drain_timer, 0);
+        return;
+    }
     events_broadcast(e, EV_SHUTDOWN, SV("{\"reason\":\"gateway stopping\"}"), NULL, NULL);
     loop_timer_start(&e->drain_timer, GOODBYE_MS);
 }

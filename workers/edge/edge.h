@@ -74,6 +74,7 @@ struct edge {
     char boot_id[37];
     int64_t started_mono_ms, started_ms;
     bool draining;
+    int64_t farewell_end_ms; /* handover: by then everybody has been sent away */
     uint64_t presence_version, health_version;
 
     struct list channels; /* struct chan_row.all */
@@ -90,6 +91,7 @@ struct edge {
 int edge_init(struct worker *w);
 void edge_drain(struct worker *w, int64_t within_ms);
 void edge_stop(struct worker *w);
+void edge_reconfigure(struct worker *w);
 /* Drain only: says so when the last connection is gone. */
 void edge_check_drained(struct edge *e);
 int64_t edge_uptime_ms(const struct edge *e);

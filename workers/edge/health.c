@@ -190,14 +190,43 @@ static void on_timer(void *ctx)
     store_call(e->store, MSG_STORE_STATS, &ask, 10000, on_numbers, e);
 }
 
-void health_init(struct edge *e)
+static void add_configured(struct edge *e)
 {
     const struct conf *conf = worker_conf(e->w);
+    for (size_t i = 0; i < conf_count(conf, "channels.list") && i < CHANNELS_MAX; i++) {
+        sv name = sv_of(conf_at(conf, "channels.list", i));
+        if (health_channel(e, name) == NULL) {
+            add_channel(e, name);
+        }
+    }
+}
+
+static void free_channel(struct chan_row *row)
+{
+    list_del(&row->all);
+    xfree(row->name);
+    xfree(row);
+}
+
+void health_reconfigure(struct edge *e)
+{
+    LIST_EACH(it, &e->channels)
+    {
+        struct chan_row *row = CONTAINER_OF(it, struct chan_row, all);
+        if (!conf_list_has(worker_conf(e->w), "channels.list", sv_of(row->name))) {
+            webhook_restarted(row); /* whoever waits for its answer is told */
+            free_channel(row);
+        }
+    }
+    add_configured(e);
+    health_refresh(e, true);
+}
+
+void health_init(struct edge *e)
+{
     e->health = BUF_INIT(1024 * 1024);
     list_init(&e->channels);
-    for (size_t i = 0; i < conf_count(conf, "channels.list") && i < CHANNELS_MAX; i++) {
-        add_channel(e, sv_of(conf_at(conf, "channels.list", i)));
-    }
+    add_configured(e);
     loop_timer_init(&e->health_timer, e->loop, on_timer, e);
     loop_timer_start(&e->health_timer, REFRESH_MS);
     health_refresh(e, false);
@@ -208,10 +237,7 @@ void health_free(struct edge *e)
     loop_timer_stop(&e->health_timer);
     LIST_EACH(it, &e->channels)
     {
-        struct chan_row *row = CONTAINER_OF(it, struct chan_row, all);
-        list_del(&row->all);
-        xfree(row->name);
-        xfree(row);
+        free_channel(CONTAINER_OF(it, struct chan_row, all));
     }
     buf_free(&e->health);
 }
@@ -252,7 +278,7 @@ void route_readyz(struct http_req *r)
     if (!bus_is_up(e->bus)) {
         failing[n++] = "bus";
     }
-    if (e->draining) {
+    if (e->draining && !worker_hands_over(e->w)) {
         failing[n++] = "draining";
     }
     buf_printf(&b, "{\"ready\":%s,\"status\":\"%s\"", n == 0 ? "true" : "false", n == 0 ? "ok" : "failing");

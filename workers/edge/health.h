@@ -11,6 +11,8 @@
 
 void health_init(struct edge *e);
 void health_free(struct edge *e);
+/* The list of accounts has changed. */
+void health_reconfigure(struct edge *e);
 /* Makes the snapshot anew; broadcast: also as a `health` event. */
 void health_refresh(struct edge *e, bool broadcast);
 /* Appends members "channelOrder":[...],"channelLabels":{...},"channels":{...}. */

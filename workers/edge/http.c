@@ -239,7 +239,7 @@ void http_begin(struct http_req *r)
         http_error(r, 400, "invalid_request_error", "bad_length",
                    "Content-Length and Transfer-Encoding do not fit: send one of them, the length as a number or "
                    "the coding chunked.");
-    } else if (r->e->draining) {
+    } else if (r->e->draining && !worker_hands_over(r->e->w)) {
         r->close_after = true;
         http_error(r, 503, "service_unavailable", "gateway_unavailable", "The gateway is stopping.");
     } else {
@@ -314,7 +314,8 @@ void http_answer(struct http_req *r, int status, const char *type, sv body, cons
     if (extra != NULL) {
         buf_str(b, extra);
     }
-    if (r->close_after || !r->keep_alive) {
+    /* During a drain the next request goes to the successor. */
+    if (r->close_after || !r->keep_alive || r->e->draining) {
         buf_str(b, "Connection: close\r\n");
     }
     buf_str(b, "\r\n");

@@ -128,7 +128,8 @@ static void hold(struct sock *s)
 static int finish(struct sock *s)
 {
     struct http_req *r = s->req;
-    bool close = r->close_after || !r->keep_alive;
+    bool close = r->close_after || !r->keep_alive || s->e->draining;
+    s->served = true;
     s->req = NULL;
     http_free(r);
     s->body_seen = s->pipelined = false;

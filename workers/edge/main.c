@@ -14,6 +14,7 @@ int main(int argc, char **argv)
         .init = edge_init,
         .drain = edge_drain,
         .stop = edge_stop,
+        .reconfigure = edge_reconfigure,
     };
     return worker_main(argc, argv, &ops);
 }

@@ -16,8 +16,9 @@ struct server *server_new(struct edge *e);
 void server_free(struct server *s);
 /* Takes an accepted, non-blocking socket; closes it when it cannot be served. */
 void server_adopt(struct server *s, int fd, const struct peer *peer);
-/* Drain: ends HTTP connections on which nothing is under way. */
-void server_close_idle(struct server *s);
+/* Drain: ends HTTP connections on which nothing is under way; without fresh: those that wait for their first request
+ * are left alone, for it may be on its way. */
+void server_close_idle(struct server *s, bool fresh);
 size_t server_sockets(const struct server *s);
 
 /* From outside a callback of the connection: something is queued for it. */

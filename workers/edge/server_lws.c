@@ -180,12 +180,12 @@ void server_adopt(struct server *s, int fd, const struct peer *peer)
     lws_set_opaque_user_data(k->wsi, k);
 }
 
-void server_close_idle(struct server *s)
+void server_close_idle(struct server *s, bool fresh)
 {
     LIST_EACH(it, &s->socks)
     {
         struct sock *k = CONTAINER_OF(it, struct sock, all);
-        if (k->conn == NULL && k->req == NULL) {
+        if (k->conn == NULL && k->req == NULL && (k->served || fresh)) {
             transport_kill(k->wsi);
         }
     }

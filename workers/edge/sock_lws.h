@@ -22,6 +22,7 @@ struct sock {
     bool body_seen;       /* the end of the present request's body was told */
     bool pipelined, held; /* the next request came before the answer; not read from now */
     unsigned spins;
+    bool served;          /* has had a request answered */
     bool counted;         /* upgraded and not logged in: counts in edge.waiting */
     char *host, *origin;  /* between the upgrade request and its completion */
 };

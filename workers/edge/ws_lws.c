@@ -77,7 +77,7 @@ int ws_on_upgrade(struct sock *s, void *in, size_t n)
     if (refused != 0) {
         return refuse(s, refused, body);
     }
-    if (s->e->draining || waiting_of(s->e, s->peer.addr) >= CONN_WAITING_MAX) {
+    if ((s->e->draining && !worker_hands_over(s->e->w)) || waiting_of(s->e, s->peer.addr) >= CONN_WAITING_MAX) {
         return refuse(s, 503,
                       "{\"error\":{\"message\":\"Too many connections that have not logged in.\","
                       "\"type\":\"service_unavailable\",\"code\":\"too_many_unauthenticated\"}}");

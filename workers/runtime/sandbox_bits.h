@@ -8,7 +8,7 @@
 #define TENAZA_WORKERS_RUNTIME_SANDBOX_BITS_H
 
 enum sandbox_kind {
-#define WORKER(kind, exe, order, instances, on_exhausted, stop_ms, planes, doc) SK_##kind,
+#define WORKER(kind, exe, order, instances, on_exhausted, stop_ms, planes, overlap, doc) SK_##kind,
 #include "workers/workers.def"
 #undef WORKER
     SK_COUNT,

@@ -27,11 +27,14 @@ struct worker_ops {
     void (*drain)(struct worker *w, int64_t within_ms);
     /* The loop has ended; free everything (leaks are errors in sanitizer builds). */
     void (*stop)(struct worker *w);
+    /* The section has changed, only in keys whose rows say LIVE: read again what was kept of them. Texts of changed
+     * keys that were borrowed from worker_conf are dead. NULL: nothing was kept. */
+    void (*reconfigure)(struct worker *w);
     /* store and bus: registry of live peers, fed by the supervisor. NULL elsewhere. */
     void (*peer)(struct worker *w, bool up, const char *name, uint64_t inc, int32_t pid);
 };
 
-/* Reads --name NAME --inc N, fd 3 to 6, runs the loop, returns the exit code. */
+/* Reads --name NAME --inc N [--peer NAME], inherited descriptors (proto/control.h), runs the loop, returns the exit code. */
 int worker_main(int argc, char **argv, const struct worker_ops *ops);
 
 struct loop *worker_loop(struct worker *w);
@@ -49,6 +52,8 @@ void worker_set_ctx(struct worker *w, void *ctx);
 
 void worker_ready(struct worker *w); /* once; later calls do nothing */
 void worker_drained(struct worker *w);
+/* While draining: a successor serves already, so there is time, and whoever is sent away can come back at once. */
+bool worker_hands_over(const struct worker *w);
 /* Shown in `tenaza status` next to the worker. */
 void worker_status(struct worker *w, const char *fmt, ...) ATTR_PRINTF(2, 3);
 /* Something the operator must know. */

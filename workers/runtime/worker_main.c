@@ -39,7 +39,8 @@ enum {
 
 struct worker {
     const struct worker_ops *ops;
-    char name[128];
+    char name[128]; /* for people */
+    char peer[128]; /* for store and bus: as the supervisor announced us */
     uint64_t inc;
     struct loop *loop;
     struct conf conf;
@@ -51,7 +52,7 @@ struct worker {
     ev_signal term;
     struct sandbox sandbox;
     char status[512];
-    bool ready, draining, drained, ending, orphan, renewing;
+    bool ready, draining, handover, drained, ending, orphan, renewing;
     int exit_code;
 };
 
@@ -114,6 +115,11 @@ void *worker_ctx(struct worker *w)
 void worker_set_ctx(struct worker *w, void *ctx)
 {
     w->ctx = ctx;
+}
+
+bool worker_hands_over(const struct worker *w)
+{
+    return w->handover;
 }
 
 static void end(struct worker *w, int exit_code)
@@ -248,6 +254,49 @@ static void on_beat(void *ctx)
     loop_timer_start(&w->beat, slot_wait_ms(BEAT_MS));
 }
 
+/* Reads and closes fd. Decoded where it lies: a copy on the heap, and what a growing buffer leaves behind, would hold
+ * its secrets. */
+static bool read_section(int fd, struct conf *conf)
+{
+    struct stat st;
+    bool ok = fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size <= SECTION_MAX;
+    void *p = ok ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+    ok = p != MAP_FAILED && conf_decode(sv_mem(p, (size_t)st.st_size), conf) == OK;
+    if (p != MAP_FAILED) {
+        (void)munmap(p, (size_t)st.st_size);
+    }
+    fd_close(&fd);
+    return ok;
+}
+
+static void take_log_level(struct worker *w)
+{
+    enum log_level level;
+    if (log_level_parse(conf_str(&w->conf, "log.level", "info"), &level)) {
+        log_set_level(level);
+    }
+}
+
+/* Another section while we run. What did not change stays where it is in memory. */
+static void reconfigure(struct worker *w, int fd)
+{
+    struct conf next = {0};
+    if (!read_section(fd, &next)) {
+        log_error("a new section cannot be read; going on with the old one");
+        return;
+    }
+    bool level = !conf_same_at(&w->conf, &next, "log.level");
+    conf_update(&w->conf, &next);
+    conf_free(&next);
+    if (level) {
+        take_log_level(w);
+    }
+    if (w->ops->reconfigure) {
+        w->ops->reconfigure(w);
+    }
+    ctl_say(w->ctl, CTL_CONFIGURED, 0, NULL);
+}
+
 static void on_packet(void *ctx, const struct ctl_packet *p, int fd_got)
 {
     struct worker *w = ctx;
@@ -256,9 +305,15 @@ static void on_packet(void *ctx, const struct ctl_packet *p, int fd_got)
         end(w, 0);
         return;
     }
+    if (p->type == CTL_CONFIG && fd_got >= 0) {
+        reconfigure(w, fd_got);
+        return;
+    }
     fd_close(&fd_got);
     switch ((enum ctl_type)p->type) {
+    case CTL_HANDOVER:
     case CTL_DRAIN:
+        w->handover = w->handover || p->type == CTL_HANDOVER;
         drain(w, p->num < INT32_MAX ? (int64_t)p->num : INT32_MAX);
         break;
     case CTL_PEER_UP:
@@ -273,7 +328,7 @@ static void on_packet(void *ctx, const struct ctl_packet *p, int fd_got)
         }
         break;
     case CTL_CONFIG:
-        log_warn("a changed configuration takes effect at the next start of this worker");
+        log_error("a CONFIG without its section");
         break;
     case CTL_HELLO:
     case CTL_READY:
@@ -284,6 +339,7 @@ static void on_packet(void *ctx, const struct ctl_packet *p, int fd_got)
     case CTL_ALARM:
     case CTL_SECURITY:
     case CTL_RENEW:
+    case CTL_CONFIGURED:
     default:
         log_warn("the supervisor sent %s, which only workers send", ctl_name(p->type));
         break;
@@ -305,9 +361,14 @@ static bool arguments(struct worker *w, int argc, char **argv)
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--name") == 0 && name_ok(argv[i + 1])) {
             (void)sv_copy(w->name, sizeof w->name, sv_of(argv[i + 1]));
+        } else if (strcmp(argv[i], "--peer") == 0 && name_ok(argv[i + 1])) {
+            (void)sv_copy(w->peer, sizeof w->peer, sv_of(argv[i + 1]));
         } else if (strcmp(argv[i], "--inc") != 0 || !sv_u64(sv_of(argv[i + 1]), &w->inc)) {
             return false;
         }
+    }
+    if (w->peer[0] == 0) {
+        memcpy(w->peer, w->name, sizeof w->peer);
     }
     return argc % 2 == 1 && w->name[0] != 0 && w->inc > 0;
 }
@@ -326,21 +387,6 @@ static bool is_control_socket(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_SEQPACKET;
 }
 
-/* Decoded where it lies: a copy on the heap, and what a growing buffer leaves behind, would hold its secrets. */
-static bool read_section(struct worker *w)
-{
-    int fd = CONF_FD;
-    struct stat st;
-    bool ok = fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size <= SECTION_MAX;
-    void *p = ok ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
-    ok = p != MAP_FAILED && conf_decode(sv_mem(p, (size_t)st.st_size), &w->conf) == OK;
-    if (p != MAP_FAILED) {
-        (void)munmap(p, (size_t)st.st_size);
-    }
-    fd_close(&fd);
-    return ok;
-}
-
 /* The descriptor, or -1 when none was handed over; kept from programs that are started. */
 static int inherited(int fd)
 {
@@ -350,14 +396,11 @@ static int inherited(int fd)
 static void start_log(struct worker *w)
 {
     enum log_style style = LOG_STYLE_PLAIN;
-    enum log_level level;
     (void)log_style_parse(conf_str(&w->conf, "log.style", "plain"), &style);
     struct lastwords_to to = {.log_fd = inherited(LOG_FD), .console_fd = inherited(CONSOLE_FD)};
     log_init(w->name, w->inc, style, to.log_fd);
     log_set_console(to.console_fd);
-    if (log_level_parse(conf_str(&w->conf, "log.level", "info"), &level)) {
-        log_set_level(level);
-    }
+    take_log_level(w);
     to.recorder = recorder_use(REC_FD, w->name, w->inc);
     to.console_fd = style == LOG_STYLE_JOURNAL ? -1 : to.console_fd; /* only whole datagrams go there */
     (void)close(REC_FD);
@@ -369,9 +412,9 @@ static void connect_planes(struct worker *w)
 {
     char to[160];
     worker_endpoint(w, "store/sock", to, sizeof to);
-    w->store = plane_store_new(w->loop, to, w->name, w->inc);
+    w->store = plane_store_new(w->loop, to, w->peer, w->inc);
     worker_endpoint(w, "bus/sock", to, sizeof to);
-    w->bus = plane_bus_new(w->loop, to, w->name, w->inc);
+    w->bus = plane_bus_new(w->loop, to, w->peer, w->inc);
 }
 
 /* Everything is loaded and connected: from here on only what the profile allows. */
@@ -430,7 +473,7 @@ int worker_main(int argc, char **argv, const struct worker_ops *ops)
     ignore(SIGINT); /* Ctrl-C reaches the whole terminal group; the supervisor decides what it means */
     ignore(SIGHUP);
     sandbox_begin(&w->sandbox, ops->kind);
-    bool section = read_section(w);
+    bool section = read_section(CONF_FD, &w->conf);
     start_log(w);
     if (!section) {
         die(EXIT_USAGE, "the config section on descriptor %d cannot be read", CONF_FD);

@@ -71,6 +71,13 @@ static void stop(struct worker *w)
     }
 }
 
+static void reconfigure(struct worker *w)
+{
+    struct ctx *c = worker_ctx(w);
+    struct store_conf conf = store_conf_read(worker_conf(w), c->dir);
+    server_reconfigure(c->server, &conf);
+}
+
 static void peer(struct worker *w, bool up, const char *name, uint64_t inc, int32_t pid)
 {
     struct ctx *c = worker_ctx(w);
@@ -82,6 +89,6 @@ static void peer(struct worker *w, bool up, const char *name, uint64_t inc, int3
 int main(int argc, char **argv)
 {
     static const struct worker_ops ops = {
-        .kind = "store", .planes = PLANES_NONE, .init = init, .stop = stop, .peer = peer};
+        .kind = "store", .planes = PLANES_NONE, .init = init, .stop = stop, .reconfigure = reconfigure, .peer = peer};
     return worker_main(argc, argv, &ops);
 }

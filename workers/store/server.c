@@ -225,6 +225,17 @@ void server_peer(struct server *v, bool up, const char *name, uint64_t inc, int3
     }
 }
 
+static void on_reconfigured(void *ctx)
+{
+    turn(ctx);
+}
+
+void server_reconfigure(struct server *v, const struct store_conf *conf)
+{
+    store_reconfigure(v->store, conf);
+    loop_defer(v->loop, on_reconfigured, v);
+}
+
 /* ---- life ---- */
 
 int server_new(struct loop *l, const char *endpoint, const struct store_conf *conf,

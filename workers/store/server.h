@@ -20,6 +20,8 @@ int server_new(struct loop *l, const char *endpoint, const struct store_conf *co
 void server_free(struct server *v);
 /* News of the supervisor: a worker may speak, or is dead. Handled in a turn of its own, soon. */
 void server_peer(struct server *v, bool up, const char *name, uint64_t inc, int32_t pid);
+/* Another configuration in its LIVE keys; a turn follows, for what may run now. */
+void server_reconfigure(struct server *v, const struct store_conf *conf);
 struct store *server_store(struct server *v);
 /* Requests handled since start. */
 uint64_t server_requests(const struct server *v);

@@ -135,6 +135,15 @@ int store_new(const struct store_conf *conf, store_send_fn *send, void *ctx, str
     return 0;
 }
 
+void store_reconfigure(struct store *s, const struct store_conf *conf)
+{
+    const struct store_conf was = s->conf;
+    s->conf = *conf;
+    s->conf.dir = was.dir;
+    s->conf.map_bytes = was.map_bytes;
+    s->conf.fast = was.fast;
+}
+
 void store_free(struct store *s)
 {
     size_t it = 0;

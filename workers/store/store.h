@@ -41,6 +41,9 @@ struct store_conf {
 /* From the worker's config section. dir must outlive the store. */
 struct store_conf store_conf_read(const struct conf *c, const char *dir);
 
+/* Takes everything but the place and the durability of the database, which are those of the process. */
+void store_reconfigure(struct store *s, const struct store_conf *conf);
+
 /* One message that leaves; views die with the call. dst: routing id "name#inc". */
 struct store_out {
     const char *dst;

@@ -172,6 +172,41 @@ static void test_strict(void **state)
     conf_free(&c);
 }
 
+static void test_update(void **state)
+{
+    UNUSED(state);
+    struct conf a = {0};
+    struct conf b = {0};
+    fill(&a);
+    fill(&b);
+    conf_set_str(&a, "kept", SV("as it is"));
+    conf_set_str(&b, "kept", SV("as it is"));
+    conf_set_str(&a, "changed", SV("old"));
+    conf_set_int(&b, "changed", 7); /* another kind, too */
+    conf_set_str(&a, "gone", SV("x"));
+    conf_add_list(&b, "new", SV("1"));
+    conf_add_list(&b, "new", SV("2"));
+    const char *kept = conf_str(&a, "kept", NULL);
+    assert_true(conf_same_at(&a, &b, "kept"));
+    assert_false(conf_same_at(&a, &b, "changed"));
+    assert_false(conf_same_at(&a, &b, "gone"));
+    assert_false(conf_same_at(&a, &b, "new"));
+    assert_true(conf_same_at(&a, &b, "in neither"));
+    conf_update(&a, &b);
+    assert_ptr_equal(conf_str(&a, "kept", NULL), kept);
+    assert_int_equal(conf_int(&a, "changed", 0), 7);
+    assert_null(conf_find(&a, "gone"));
+    assert_string_equal(conf_at(&a, "new", 1), "2");
+    assert_int_equal(a.n, b.n);
+    for (size_t i = 0; i < b.n; i++) {
+        assert_true(conf_same_at(&a, &b, b.items[i].path));
+    }
+    conf_free(&b);
+    conf_update(&a, &b); /* to nothing */
+    assert_int_equal(a.n, 0);
+    conf_free(&a);
+}
+
 static void test_limits(void **state)
 {
     UNUSED(state);
@@ -218,7 +253,7 @@ int main(void)
         cmocka_unit_test(test_lookups),    cmocka_unit_test(test_replace),
         cmocka_unit_test(test_children),   cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_bit_flips),  cmocka_unit_test(test_strict),
-        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_update),     cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -189,7 +189,6 @@ static int setup(void **state)
     cfg_init(&s.cfg);
     s.rules = (struct backoff_rules){.first = 50, .max = 1000, .reset_after = 60000, .within = 60000, .failures = 2};
     s.log_fd = -1;
-    s.listen_fd = -1;
     s.log_style = LOG_STYLE_PLAIN;
     s.console_fd = -1;
     s.token = xstrdup("0123456789abcdef");
@@ -358,7 +357,7 @@ static void the_control_socket_answers(void **state)
 static void too_long_requests_are_refused(void **state)
 {
     static char answer[65536];
-    char line[2000];
+    char line[PATH_MAX + 200];
     int fd = dial();
 
     (void)state;
