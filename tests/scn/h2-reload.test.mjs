@@ -150,7 +150,7 @@ test("log level: pushed to everybody", async () => {
     assert.equal((await g.status()).logLevel, "debug");
     // The process that was told says so when it ends.
     assert.equal((await g.cli(["workers", "restart", "cron"])).code, 0);
-    await until("a debug line of cron", () => /"level":"debug","w":"cron".*draining within/.test(g.logs()));
+    await until("a debug line of cron", () => /"level":"debug","worker":"cron".*draining within/.test(g.logs()));
 });
 
 test("store and bus: only when their own section changed", async () => {
