@@ -131,9 +131,9 @@ test("no environment or command line of a worker, no log, no status, no answer o
 test("nothing in the state directory holds a secret, not after a crash either", async () => {
     for (const w of (await g.status()).workers) {
         process.kill(w.pid, "SIGSEGV");
-        dead.push(w.name);
+        dead.push(w.pid);
     }
-    await until("all are back", async () => (await g.status()).workers.every((w) => w.state === "ready"), 30000);
+    await until("all are back", async () => (await g.status()).workers.every((w) => w.state === "ready" && !dead.includes(w.pid)), 30000);
     const leaks = [];
     for (const f of filesBelow(g.state)) {
         leaks.push(...found(f.slice(g.state.length + 1), readFileSync(f)));

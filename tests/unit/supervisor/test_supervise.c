@@ -54,6 +54,20 @@ static unsigned count_fds(void)
     return n - 1; /* the directory itself */
 }
 
+/* Whether the control socket answers a worker that asks for the status. */
+static bool ctl_answers(const char *run_dir)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    char answer[8];
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(a.sun_path, sizeof a.sun_path, "%.90s/ctl.sock", run_dir);
+    bool ok = fd >= 0 && connect(fd, (const struct sockaddr *)&a, sizeof a) == 0 &&
+              send(fd, "status\n", 7, MSG_NOSIGNAL) == 7 && recv(fd, answer, sizeof answer, 0) > 0;
+    fd_close(&fd);
+    return ok;
+}
+
 /* One line about what the worker inherited, for the test to read in its status. */
 static void report(void)
 {
@@ -65,9 +79,10 @@ static void report(void)
     bool ok = fd_read_all(CONF_FD, &b) == 0 && conf_decode(buf_view(&b), &c) == 0;
 
     prctl(PR_GET_PDEATHSIG, &sig);
-    snprintf(text, sizeof text, "fds=%u sig=%d nnp=%d own=%d section=%d sealed=%d level=%s env=%d%d", count_fds(), sig,
+    snprintf(text, sizeof text, "fds=%u sig=%d nnp=%d own=%d section=%d sealed=%d level=%s env=%d%d ctl=%d", count_fds(), sig,
              prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), getsid(0) == getpid(), ok, (seals & F_SEAL_WRITE) != 0,
-             conf_str(&c, "log.level", "?"), getenv("PATH") != NULL, getenv("TENAZA_TEST_SECRET") != NULL);
+             conf_str(&c, "log.level", "?"), getenv("PATH") != NULL, getenv("TENAZA_TEST_SECRET") != NULL,
+             ctl_answers(conf_str(&c, "run.dir", "")));
     say(CTL_STATUS, 0, text);
     conf_free(&c);
     buf_free(&b);
@@ -246,7 +261,7 @@ static void a_worker_inherits_what_it_should_and_nothing_else(void **state)
     (void)state;
     until_state("agent-1", LS_READY);
     /* stdin, stdout, stderr, control, section, log, recorder, console. */
-    wait_for_text("agent-1", "fds=8 sig=9 nnp=1 own=1 section=1 sealed=1 level=warn env=10");
+    wait_for_text("agent-1", "fds=8 sig=9 nnp=1 own=1 section=1 sealed=1 level=warn env=10 ctl=0");
 }
 
 static void hubs_learn_who_lives(void **state)
