@@ -142,6 +142,12 @@ static void add(struct filter *f, uint32_t action, int nr, unsigned n, const str
     }
 }
 
+/* About argument n (from 0): its value, or the bits of it under a mask. */
+#define IS(n, value) SCMP_CMP64((n), SCMP_CMP_EQ, (value), 0)
+#define IS_NOT(n, value) SCMP_CMP64((n), SCMP_CMP_NE, (value), 0)
+#define IS_ABOVE(n, value) SCMP_CMP64((n), SCMP_CMP_GT, (value), 0)
+#define BITS(n, mask, value) SCMP_CMP64((n), SCMP_CMP_MASKED_EQ, (mask), (value))
+
 #define ADD(f, action, name, ...)                                                                  \
     add((f), (action), SCMP_SYS(name), sizeof((struct scmp_arg_cmp[]){__VA_ARGS__}) / sizeof(struct scmp_arg_cmp), \
         (struct scmp_arg_cmp[]){__VA_ARGS__})
@@ -162,17 +168,17 @@ static void add_tables(struct filter *f, const struct sandbox_profile *p)
 
 static void add_sockets(struct filter *f, const struct sandbox_profile *p)
 {
-    ADD(f, SCMP_ACT_ALLOW, socket, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-    ADD(f, SCMP_ACT_ALLOW, socketpair, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+    ADD(f, SCMP_ACT_ALLOW, socket, IS(0, AF_UNIX));
+    ADD(f, SCMP_ACT_ALLOW, socketpair, IS(0, AF_UNIX));
     if (p->net != SANDBOX_OUT) {
-        ADD(f, SCMP_ACT_TRAP, socket, SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+        ADD(f, SCMP_ACT_TRAP, socket, IS_NOT(0, AF_UNIX));
         return;
     }
-    ADD(f, SCMP_ACT_ALLOW, socket, SCMP_A0(SCMP_CMP_EQ, AF_INET));
-    ADD(f, SCMP_ACT_ALLOW, socket, SCMP_A0(SCMP_CMP_EQ, AF_INET6));
+    ADD(f, SCMP_ACT_ALLOW, socket, IS(0, AF_INET));
+    ADD(f, SCMP_ACT_ALLOW, socket, IS(0, AF_INET6));
     /* The resolver asks which addresses this machine has (NETLINK_ROUTE is 0). */
-    ADD(f, SCMP_ACT_ALLOW, socket, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_EQ, 0));
-    ADD(f, SCMP_ACT_TRAP, socket, SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+    ADD(f, SCMP_ACT_ALLOW, socket, IS(0, AF_NETLINK), IS(2, 0));
+    ADD(f, SCMP_ACT_TRAP, socket, IS_ABOVE(0, AF_NETLINK));
 }
 
 /* Threads yes (the resolver of curl), processes no. The flags of clone3 cannot be seen from here, so it is in no row:
@@ -181,18 +187,18 @@ static void add_processes(struct filter *f)
 {
     scmp_datum_t self = (scmp_datum_t)getpid();
 
-    ADD(f, SCMP_ACT_ALLOW, clone, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-    ADD(f, SCMP_ACT_TRAP, clone, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+    ADD(f, SCMP_ACT_ALLOW, clone, BITS(0, CLONE_THREAD, CLONE_THREAD));
+    ADD(f, SCMP_ACT_TRAP, clone, BITS(0, CLONE_THREAD, 0));
     /* A thread of ZeroMQ sets the scheduling it has, and ends the process when it may not. */
-    ADD(f, SCMP_ACT_ALLOW, sched_setscheduler, SCMP_A1(SCMP_CMP_EQ, SCHED_OTHER));
-    ADD(f, SCMP_ACT_ALLOW, kill, SCMP_A0(SCMP_CMP_EQ, self));
-    ADD(f, SCMP_ACT_TRAP, kill, SCMP_A0(SCMP_CMP_NE, self));
-    ADD(f, SCMP_ACT_ALLOW, tgkill, SCMP_A0(SCMP_CMP_EQ, self));
-    ADD(f, SCMP_ACT_TRAP, tgkill, SCMP_A0(SCMP_CMP_NE, self));
-    ADD(f, SCMP_ACT_ALLOW, prlimit64, SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0)); /* reading its own */
-    ADD(f, SCMP_ACT_ALLOW, prctl, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
-    ADD(f, SCMP_ACT_ALLOW, prctl, SCMP_A0(SCMP_CMP_EQ, PR_GET_NAME));
-    ADD(f, SCMP_ACT_ALLOW, prctl, SCMP_A0(SCMP_CMP_EQ, PR_SET_VMA)); /* names of mappings, newer C libraries */
+    ADD(f, SCMP_ACT_ALLOW, sched_setscheduler, IS(1, SCHED_OTHER));
+    ADD(f, SCMP_ACT_ALLOW, kill, IS(0, self));
+    ADD(f, SCMP_ACT_TRAP, kill, IS_NOT(0, self));
+    ADD(f, SCMP_ACT_ALLOW, tgkill, IS(0, self));
+    ADD(f, SCMP_ACT_TRAP, tgkill, IS_NOT(0, self));
+    ADD(f, SCMP_ACT_ALLOW, prlimit64, IS(0, 0), IS(2, 0)); /* reading its own */
+    ADD(f, SCMP_ACT_ALLOW, prctl, IS(0, PR_SET_NAME));
+    ADD(f, SCMP_ACT_ALLOW, prctl, IS(0, PR_GET_NAME));
+    ADD(f, SCMP_ACT_ALLOW, prctl, IS(0, PR_SET_VMA)); /* names of mappings, newer C libraries */
 }
 
 /* Writable or executable, never both; only libraries (mapped from a file) become executable. */
@@ -200,20 +206,19 @@ static void add_memory(struct filter *f)
 {
     const scmp_datum_t both = PROT_WRITE | PROT_EXEC;
 
-    ADD(f, SCMP_ACT_ALLOW, mmap, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    ADD(f, SCMP_ACT_ALLOW, mmap, SCMP_A2(SCMP_CMP_MASKED_EQ, both, PROT_EXEC),
-        SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, 0));
-    ADD(f, SCMP_ACT_TRAP, mmap, SCMP_A2(SCMP_CMP_MASKED_EQ, both, both));
-    ADD(f, SCMP_ACT_ALLOW, mprotect, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    ADD(f, SCMP_ACT_TRAP, mprotect, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+    ADD(f, SCMP_ACT_ALLOW, mmap, BITS(2, PROT_EXEC, 0));
+    ADD(f, SCMP_ACT_ALLOW, mmap, BITS(2, both, PROT_EXEC), BITS(3, MAP_ANONYMOUS, 0));
+    ADD(f, SCMP_ACT_TRAP, mmap, BITS(2, both, both));
+    ADD(f, SCMP_ACT_ALLOW, mprotect, BITS(2, PROT_EXEC, 0));
+    ADD(f, SCMP_ACT_TRAP, mprotect, BITS(2, PROT_EXEC, PROT_EXEC));
 }
 
 static void add_ioctls(struct filter *f)
 {
-    ADD(f, SCMP_ACT_ALLOW, ioctl, SCMP_A1(SCMP_CMP_EQ, FIONBIO));
-    ADD(f, SCMP_ACT_ALLOW, ioctl, SCMP_A1(SCMP_CMP_EQ, FIONREAD));
-    ADD(f, SCMP_ACT_ALLOW, ioctl, SCMP_A1(SCMP_CMP_EQ, TCGETS)); /* isatty */
-    ADD(f, SCMP_ACT_TRAP, ioctl, SCMP_A1(SCMP_CMP_EQ, TIOCSTI)); /* typing into the terminal of `tenaza run` */
+    ADD(f, SCMP_ACT_ALLOW, ioctl, IS(1, FIONBIO));
+    ADD(f, SCMP_ACT_ALLOW, ioctl, IS(1, FIONREAD));
+    ADD(f, SCMP_ACT_ALLOW, ioctl, IS(1, TCGETS)); /* isatty */
+    ADD(f, SCMP_ACT_TRAP, ioctl, IS(1, TIOCSTI)); /* typing into the terminal of `tenaza run` */
 }
 
 static void see_refused(void)
