@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "agent/tools/tz.h"
+#include "common/tz.h"
 #include "common/err.h"
 #include "common/json.h"
 #include "common/text.h"

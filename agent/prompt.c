@@ -9,7 +9,7 @@
 #include <sys/utsname.h>
 
 #include "agent/tools/tool.h"
-#include "agent/tools/tz.h"
+#include "common/tz.h"
 
 bool prompt_is_group(sv session_key)
 {

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "agent/agent.h"
-#include "agent/tools/tz.h"
+#include "common/tz.h"
 #include "common/err.h"
 #include "common/log.h"
 

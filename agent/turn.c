@@ -9,7 +9,7 @@
 #include "agent/agent.h"
 #include "agent/context.h"
 #include "agent/prompt.h"
-#include "agent/tools/tz.h"
+#include "common/tz.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/id.h"

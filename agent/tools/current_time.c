@@ -5,7 +5,7 @@
  * Tested in: tests/unit/agent/test_tools.c
  */
 #include "agent/tools/tool.h"
-#include "agent/tools/tz.h"
+#include "common/tz.h"
 #include "common/clock.h"
 
 static void start(struct tool_run *t)

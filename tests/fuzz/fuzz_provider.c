@@ -8,7 +8,7 @@
 #include "agent/provider/offline.h"
 #include "agent/provider/provider.h"
 #include "agent/provider/sse.h"
-#include "agent/tools/tz.h"
+#include "common/tz.h"
 #include "common/err.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

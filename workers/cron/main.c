@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/map.h"
+#include "common/tz.h"
 #include "workers/cron/due.h"
 #include "workers/runtime/worker.h"
 
@@ -37,7 +38,7 @@ struct shot {
     struct arena arena;
     struct msg_ingest m;
     sv job_id;
-    int64_t due_ms;
+    int64_t due_ms, next_ms;
     char run_id[136];
 };
 
@@ -94,7 +95,8 @@ static void tell_done(struct shot *s, sv run_id)
     if (!sv_copy(s->run_id, sizeof s->run_id, run_id)) {
         s->run_id[0] = '\0';
     }
-    struct msg_cron_done m = {.job_id = s->job_id, .due_ms = s->due_ms, .run_id = sv_of(s->run_id)};
+    struct msg_cron_done m = {.job_id = s->job_id, .due_ms = s->due_ms, .run_id = sv_of(s->run_id),
+                              .next_ms = s->next_ms};
     crash_point("cron.after_ingest");
     store_call(worker_store(s->c->w), MSG_CRON_DONE, &m, WITHIN_MS, on_done, s);
 }
@@ -134,10 +136,20 @@ static void fire(struct cron *c, const struct msg_cron_job *job)
         .deliver_channel = arena_sv(&s->arena, job->deliver_channel),
         .deliver_account = arena_sv(&s->arena, job->deliver_account),
         .deliver_to = arena_sv(&s->arena, job->deliver_to),
+        .target = arena_sv(&s->arena, job->target),
+        .model = arena_sv(&s->arena, job->model),
+        .force_run = arena_sv(&s->arena, job->force_run),
+        .timeout_ms = job->timeout_ms,
         .due_ms = job->due_ms,
     };
     s->job_id = own.job_id;
     s->due_ms = own.due_ms;
+    s->next_ms = due_next(job, clock_real_ms());
+    if (due_skip(job, clock_real_ms())) {
+        log_info("job %.*s is due and its run before has not ended: this time is skipped", SV_ARG(s->job_id));
+        tell_done(s, SV_NULL);
+        return;
+    }
     due_ingest(&own, &s->arena, &s->m);
     store_call(worker_store(c->w), MSG_INGEST, &s->m, WITHIN_MS, on_ingested, s);
 }
@@ -246,6 +258,7 @@ static void on_stop(struct worker *w)
         shot_free(CONTAINER_OF(e, struct shot, link));
     }
     worker_set_ctx(w, NULL);
+    tz_free_all();
     xfree(c);
 }
 

@@ -14,6 +14,7 @@
 #include "common/err.h"
 #include "common/id.h"
 #include "common/log.h"
+#include "common/tz.h"
 #include "workers/edge/devices.h"
 #include "workers/edge/events.h"
 #include "workers/edge/health.h"
@@ -169,6 +170,7 @@ static void connect_planes(struct edge *e)
     store_on_push(e->store, MSG_RUN, runs_on_push, e);
     store_on_push(e->store, MSG_ROW, runs_on_row, e);
     store_on_push(e->store, MSG_DEVICE_NEWS, devices_on_news, e);
+    store_on_push(e->store, MSG_CRON_NEWS, events_on_cron, e);
     store_on_up(e->store, on_store_up, e);
     bus_subscribe(e->bus, "run", runs_on_event, e);
     bus_subscribe(e->bus, "chan", health_on_chan, e);
@@ -315,6 +317,7 @@ void edge_stop(struct worker *w)
     throttle_free(&e->throttle);
     throttle_free(&e->http_throttle);
     ratelimit_free(&e->writes);
+    tz_free_all();
     map_free(&e->waiting);
     secret_free(&e->conf.secret);
     xfree(e->conf.origins);

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 
 #include "workers/edge/connect_params.h"
+#include "workers/edge/cronjson.h"
 #include "workers/edge/scopes.h"
 
 static const struct {
@@ -80,6 +81,18 @@ void events_challenge(struct conn *c, const char *nonce, int64_t now_ms)
                "{\"type\":\"event\",\"event\":\"%s\",\"payload\":{\"nonce\":\"%s\",\"ts\":%" PRId64 "}}",
                EVENTS[EV_CHALLENGE].name, nonce, now_ms);
     conn_send(c, &msg);
+}
+
+void events_on_cron(void *ctx, uint16_t type, const void *body)
+{
+    struct edge *e = ctx;
+    if (type != MSG_CRON_NEWS || !events_wanted(e, EV_CRON, NULL, NULL)) {
+        return;
+    }
+    struct buf b = BUF_INIT(OUT_MSG_MAX);
+    cron_news(&b, body);
+    events_broadcast(e, EV_CRON, buf_view(&b), NULL, NULL);
+    buf_free(&b);
 }
 
 void events_names(struct buf *dst)

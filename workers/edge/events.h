@@ -28,6 +28,9 @@ void events_challenge(struct conn *c, const char *nonce, int64_t now_ms);
 /* Appends the names as a JSON array. */
 void events_names(struct buf *dst);
 
+/* Push handler of CRON_NEWS. */
+void events_on_cron(void *ctx, uint16_t type, const void *body);
+
 /* Filters. ctx: const char *, canonical session key. */
 event_filter event_to_chat;          /* chat, agent: all but session-scoped clients without subscription */
 event_filter event_to_subscribers;   /* sessions.subscribe */

@@ -157,6 +157,9 @@ void rpc_end(struct rpc_call *call)
     list_del(&call->of_conn);
     call->c->calls_n--;
     json_free(&call->root);
+    if (call->on_free != NULL) {
+        call->on_free(call);
+    }
     xfree(call->data);
     buf_free(&call->extra);
     xfree(call->id);
@@ -229,6 +232,11 @@ void rpc_cancel_all(struct conn *c)
 }
 
 /* ---- parameters ------------------------------------------------------------------------------------ */
+
+const char *rpc_name(const struct rpc_call *call)
+{
+    return call->m->name;
+}
 
 sv rpc_str(const struct rpc_call *call, const char *param)
 {

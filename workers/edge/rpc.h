@@ -44,7 +44,8 @@ struct rpc_call {
     unsigned pending;      /* requests to other processes under way */
     rpc_reply_fn *on_reply;
     void (*on_run)(struct rpc_call *call, const struct msg_run *run); /* the run it waits for has ended */
-    void *data;            /* the handler's own, freed with xfree */
+    void *data;            /* the handler's own, freed with xfree ... */
+    void (*on_free)(struct rpc_call *call); /* ... after this, which frees what it points to; may be NULL */
     struct buf extra;      /* the handler's own, freed with buf_free */
     int64_t started_ms;    /* real time */
 };
@@ -95,6 +96,7 @@ void rpc_deadline(struct rpc_call *call, int64_t ms, void (*fn)(struct rpc_call 
 /* Frees the call without an answer (the answer was made by other means). */
 void rpc_end(struct rpc_call *call);
 
+const char *rpc_name(const struct rpc_call *call); /* "cron.add" */
 sv rpc_str(const struct rpc_call *call, const char *param);
 int64_t rpc_int(const struct rpc_call *call, const char *param, int64_t dflt);
 bool rpc_bool(const struct rpc_call *call, const char *param, bool dflt);

@@ -169,11 +169,25 @@ static int run_command(struct tx *tx, const struct msg_ingest *in, sv key, struc
     return OK;
 }
 
+/* Where the agent's main session last heard from; nowhere yet: nothing is delivered. */
+static void set_last_route(struct tx *tx, struct run *run, const struct sess *s)
+{
+    struct sess main_one;
+    if (sess_get(tx, arena_printf(tx->a, "agent:%.*s:main", SV_ARG(s->pub.agent_id)), &main_one)) {
+        run->r.channel = main_one.pub.channel;
+        run->r.account = main_one.pub.account;
+        run->r.chat_id = main_one.pub.chat_id;
+        run->r.thread_id = main_one.r.thread_id;
+    }
+}
+
 /* Where the answer goes. */
-static void set_route(struct run *run, const struct sess *s, const struct msg_ingest *in)
+static void set_route(struct tx *tx, struct run *run, const struct sess *s, const struct msg_ingest *in)
 {
     run->r.deliver = in->deliver;
-    if (!sv_empty(in->deliver_channel)) {
+    if (sv_eqc(in->deliver_channel, "last")) {
+        set_last_route(tx, run, s);
+    } else if (!sv_empty(in->deliver_channel)) {
         run->r.channel = in->deliver_channel;
         run->r.account = sv_empty(in->deliver_account) ? SV("default") : in->deliver_account;
         run->r.chat_id = in->deliver_to;
@@ -248,7 +262,7 @@ void run_make(struct tx *tx, const struct sess *s, const struct msg_ingest *in, 
     run->r.lane = sv_eqc(in->lane, "cron") ? SV("cron") : SV("main");
     run->r.mode = mode_of(st, in->queue_mode);
     run->r.timeout_ms = in->timeout_ms ? in->timeout_ms : st->conf.timeout_ms;
-    set_route(run, s, in);
+    set_route(tx, run, s, in);
 }
 
 static int start_run(struct tx *tx, struct msg_ingest *in, sv key, struct msg_r_journal *j)

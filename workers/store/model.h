@@ -154,6 +154,7 @@ enum timer_kind {
     TIMER_PAIR = 'p',  /* id: key in table pair: a request expires */
     TIMER_CHAT = 'c',  /* id: key in table chat: nobody has written for long */
     TIMER_DEVREQ = 'v', /* id: key in table devreq: a request expires */
+    TIMER_CRONLOG = 'h', /* id: key in table cronlog: an entry expires */
     TIMER_OUTD = 'x',  /* id: delivery id: a tombstone expires */
     TIMER_KEEP = 'k',  /* id: session hash: a session that is kept for a while only may go */
 };

@@ -4,7 +4,7 @@
  * Never: decides what runs next (queue.c, sched.c) or who works on it (lease.c).
  * Tested in: tests/unit/store/test_ingest.c
  */
-#include "workers/store/model.h"
+#include "workers/store/cron.h"
 
 bool run_get(struct tx *tx, sv run_id, struct run *run)
 {
@@ -221,6 +221,9 @@ void run_finish(struct tx *tx, struct sess *s, struct run *run, const struct run
     deliver_error(tx, run, end);
     run_put(tx, run);
     run_push(tx, run);
+    if (sv_eqc(run->r.lane, "cron")) {
+        cron_ended(tx, run);
+    }
     s->pub.updated_ms = tx->now;
     if (sv_eq(s->pub.active_run, run->pub.run_id)) {
         s->pub.active_run = SV_NULL;

@@ -7,7 +7,7 @@
 #include "tests/unit/agent/unit.h"
 
 #include "agent/tools/tool.h"
-#include "agent/tools/tz.h"
+#include "common/tz.h"
 #include "common/clock.h"
 #include "common/err.h"
 

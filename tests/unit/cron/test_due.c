@@ -104,6 +104,42 @@ static void test_fired_twice_is_the_same(void **state)
     arena_free(&a);
 }
 
+static void test_next_and_targets(void **state)
+{
+    UNUSED(state);
+    struct arena a = ARENA_INIT;
+    struct msg_ingest m;
+    struct msg_cron_job job = {.job_id = SV("j3"), .kind = SV("every"), .every_ms = 1000, .anchor_ms = 0, .due_ms = 5000,
+                               .text = SV("x"), .target = SV("isolated"), .model = SV("p/m")};
+    assert_int_equal(due_next(&job, 5001), 6000);
+    assert_int_equal(due_next(&job, 98765), 99000); /* what was missed is caught up once */
+    assert_int_equal(due_next(&job, 100), 6000);    /* the clock was set back: never the same time again */
+    due_ingest(&job, &a, &m);
+    assert_sv(m.session_key, "agent:main:cron:j3:run:5000");
+    assert_sv(m.model, "p/m");
+    assert_true(m.keep_ms > 0);
+    job.target = SV("main");
+    due_ingest(&job, &a, &m);
+    assert_sv(m.session_key, "agent:main:main");
+    job.target = SV("session:agent:main:log");
+    job.deliver_channel = SV("last");
+    job.force_run = SV("manual:j3:7");
+    due_ingest(&job, &a, &m);
+    assert_sv(m.session_key, "agent:main:log");
+    assert_true(m.deliver);
+    assert_sv(m.run_id, "manual:j3:7");
+    assert_sv(m.event_id, "manual:j3:7");
+    job.active_run = SV("cron:j3:4000");
+    job.fired_ms = 4000;
+    assert_false(due_skip(&job, 5000)); /* by hand */
+    job.force_run = SV_NULL;
+    assert_true(due_skip(&job, 5000));
+    assert_false(due_skip(&job, 5000 + 25 * 3600 * 1000LL));
+    job.kind = SV("at");
+    assert_int_equal(due_next(&job, 5001), 0);
+    arena_free(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +147,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_route_and_session),
         cmocka_unit_test(test_fired_twice_is_the_same),
+        cmocka_unit_test(test_next_and_targets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -263,7 +263,7 @@ static void clock_rows(void **state)
     struct msg_cron_del del = {.job_id = j->job_id};
     hx_done(h, "cli-1", MSG_CRON_DEL, &del, false);
     (void)hx_refused(h, "cli-1", MSG_CRON_DEL, &del, ERR_GONE);
-    job.kind = SV("every");
+    job.kind = SV("often");
     assert_sv(hx_refused(h, "cli-1", MSG_CRON_JOB, &job, ERR_BAD)->field, "kind");
 }
 

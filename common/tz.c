@@ -1,17 +1,17 @@
 /*
  * tz.c: zone files in TZif format (RFC 8536), see tz.h.
- * Runs in: agent.     Owns: the cache of zones.
+ * Runs in: agent, edge, cron, command line.     Owns: the cache of zones.
  * Never: trusts a count of the file; writes the environment.
- * Tested in: tests/unit/agent/test_tz.c
+ * Tested in: tests/unit/common/test_tz.c
  */
-#include "agent/tools/tz.h"
+#include "common/tz.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "agent/tools/tz_rule.h"
+#include "common/tz_rule.h"
 #include "common/buf.h"
 #include "common/file.h"
 #include "common/map.h"

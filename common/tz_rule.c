@@ -1,10 +1,10 @@
 /*
  * tz_rule.c: see tz_rule.h; grammar of POSIX.1-2017 8.3 with the extensions of RFC 8536 3.3.1.
- * Runs in: agent.     Owns: nothing.
+ * Runs in: agent, edge, cron, command line.     Owns: nothing.
  * Never: reads past the view.
- * Tested in: tests/unit/agent/test_tz.c
+ * Tested in: tests/unit/common/test_tz.c
  */
-#include "agent/tools/tz_rule.h"
+#include "common/tz_rule.h"
 
 #define DAY_S 86400
 

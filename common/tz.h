@@ -1,11 +1,11 @@
 /*
  * tz.h: local time of any IANA zone, read from the system's zone files.
- * Runs in: agent.     Owns: zones that were loaded, until tz_free_all.
+ * Runs in: agent, edge, cron, command line.     Owns: zones that were loaded, until tz_free_all.
  * Never: touches the process's own TZ; opens a path that the name could steer outside the zone folder.
- * Tested in: tests/unit/agent/test_tz.c
+ * Tested in: tests/unit/common/test_tz.c
  */
-#ifndef TENAZA_AGENT_TOOLS_TZ_H
-#define TENAZA_AGENT_TOOLS_TZ_H
+#ifndef TENAZA_COMMON_TZ_H
+#define TENAZA_COMMON_TZ_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "agent/tools/tz_rule.h"
+#include "common/tz_rule.h"
 #include "common/buf.h"
 
 static void shows(const struct tz *z, int64_t t, const char *want)

@@ -1,13 +1,13 @@
 /*
  * tz_rule.h: the POSIX rule at the end of a zone file ("CET-1CEST,M3.5.0,M10.5.0/3") and calendar arithmetic.
- * Runs in: agent.     Owns: nothing; pure.
+ * Runs in: agent, edge, cron, command line.     Owns: nothing; pure.
  * Never: input or output.
- * Tested in: tests/unit/agent/test_tz.c
+ * Tested in: tests/unit/common/test_tz.c
  */
-#ifndef TENAZA_AGENT_TOOLS_TZ_RULE_H
-#define TENAZA_AGENT_TOOLS_TZ_RULE_H
+#ifndef TENAZA_COMMON_TZ_RULE_H
+#define TENAZA_COMMON_TZ_RULE_H
 
-#include "agent/tools/tz.h"
+#include "common/tz.h"
 
 struct tz_rule_side {
     int offset_s; /* east of UTC */
