@@ -22,7 +22,10 @@ static const char intro[] =
     "in a file that others cannot read, the text itself.\n\n"
     "Settings of a channel stand directly in `channels.<channel>` or in one of its accounts,\n"
     "`channels.<channel>.accounts.<id>`; the account wins. A channel without accounts has one, `default`.\n"
-    "A change is taken up at the next start of the gateway.\n";
+    "A running gateway takes up changes with `tenaza reload` (or SIGHUP); `tenaza config plan` shows beforehand what\n"
+    "that would do. *live* below: taken by the running workers; all others: the workers concerned are started anew,\n"
+    "one after the other. Settings of the supervisor that are not live count from its next start on, and the reload\n"
+    "says so. A file with an error changes nothing.\n";
 
 static const char *type_word(enum conf_type t)
 {
@@ -49,7 +52,7 @@ static void print_row(const struct conf_row *r, struct buf *out)
     if (r->dflt != NULL) {
         buf_printf(out, "`%s`", r->dflt);
     }
-    buf_printf(out, " | %s |\n", r->doc);
+    buf_printf(out, " | %s%s |\n", r->doc, r->flags & CF_LIVE ? " *live*" : "");
 }
 
 void conf_doc(struct buf *out)

@@ -23,7 +23,7 @@
 #define LIFE_MS 60000 /* nothing here lives longer, whatever happens */
 #define BEAT_MS 1000
 #define EAT_STEP ((size_t)8 << 20)
-#define EAT_MAX ((size_t)1 << 30) /* then it stops growing: the machine belongs to others too */
+#define EAT_MAX ((size_t)384 << 20) /* then it stops growing: the machine belongs to others too */
 #define FLOOD_MAX ((size_t)400 << 20)
 
 static char mode[32], pids_file[PATH_MAX];
@@ -146,7 +146,9 @@ static void eat(size_t *eaten)
     char *p = *eaten < EAT_MAX ? malloc(EAT_STEP) : NULL;
 
     if (p != NULL) {
-        memset(p, 1, EAT_STEP);
+        for (size_t i = 0; i < EAT_STEP; i += 4096) {
+            *(volatile char *)(p + i) = 1; /* nobody reads it: without volatile nothing would happen */
+        }
         *eaten += EAT_STEP;
     }
 }

@@ -13,7 +13,7 @@ before(async () => {
     bin = new OwnBin();
     g = await Gateway.start({
         bin: bin.dir,
-        config: `supervisor = { startTimeout = "2s"; silence = "11s"; stopGrace = "10s";
+        config: `supervisor = { limits = { cron = { memory = "64MiB"; }; }; startTimeout = "2s"; silence = "11s"; stopGrace = "10s";
                      restart = { first = "50ms"; breaker = { failures = 3; }; }; };
                  logging = { file = { maxSize = "1MiB"; keep = 2; }; };`,
     });
@@ -175,6 +175,25 @@ scenario("floods its log: what is kept is bounded, nobody else slows down", asyn
         const bytes = readdirSync(logs).reduce((n, f) => n + statSync(join(logs, f)).size, 0);
         return bytes < 12 * 1024 * 1024; // two set aside of at most 4 MiB each, and the one in use
     }, 10000);
+});
+
+scenario("eats memory: ended at its limit where the system lets us set one; the others go on either way", async () => {
+    const walls = (await g.worker("bus")).security;
+    const limited = walls.holds.some((w) => /memory/.test(w));
+    assert.ok(limited || walls.lost.some((w) => /memory/.test(w)), "what does not hold is named");
+    const bad = await spoil("eat", true);
+    if (limited) {
+        const w = await until("ended", async () => {
+            const now = await cron();
+            return now.pid !== bad.pid && now;
+        }, 20000);
+        assert.match(w.lastExit, /signal 9/);
+    } else {
+        const rssMb = () => Number(readFileSync(`/proc/${bad.pid}/statm`, "utf8").split(" ")[1]) * 4096 / 1e6;
+        await until("it has grown", () => rssMb() > 200, 20000);
+    }
+    assert.equal((await fetch(g.url + "/readyz")).status, 200);
+    assert.equal((await g.cli(["workers", "stop", "cron"])).code, 0);
 });
 
 test("tenaza workers: verbs and their refusals", async () => {
