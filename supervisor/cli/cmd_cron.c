@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/id.h"
 #include "supervisor/cli/cli.h"
 
 static json_t *job_json(const struct msg_cron_job *j)
@@ -103,6 +104,9 @@ static void add(struct cli *c)
             cli_fail(c, CLI_USAGE, "usage", "like irc/default/#room", "--deliver: CHANNEL/ACCOUNT/CHAT is needed");
         }
     }
+    char id[ID_UUID_LEN]; /* ours: the request is repeated until it is answered, and must not add a second job */
+    id_uuid(id);
+    j.job_id = sv_of(id);
     session_open(c, &s);
     session_call(&s, MSG_CRON_JOB, &j, show_job, c, NULL);
     session_close(&s);

@@ -60,7 +60,7 @@ export class Killer {
     // Goes on until done() says so.
     async run(done) {
         while (!done()) {
-            const end = Date.now() + FIRST_MS + this.random() ** 2 * (LAST_MS - FIRST_MS);
+            const end = Date.now() + FIRST_MS + this.random() ** 4 * (LAST_MS - FIRST_MS);
             while (Date.now() < end) {
                 this.look();
                 await sleep(Math.min(20, Math.max(1, end - Date.now())));

@@ -314,6 +314,9 @@ static void put(struct rpc_call *call, struct msg_cron_job *job, const json_t *s
         rpc_fail(call, "INVALID_REQUEST", "invalid %s params: unknown agent id \"%.*s\"", rpc_name(call),
                  SV_ARG(job->agent_id));
     } else {
+        char id[ID_UUID_LEN]; /* ours: the request is repeated until it is answered, and must not add a second job */
+        id_uuid(id);
+        job->job_id = job->job_id.n > 0 ? job->job_id : sv_of(id);
         job->due_ms = cron_params_due(job, now);
         rpc_store(call, MSG_CRON_JOB, job, fn);
     }

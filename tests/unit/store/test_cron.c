@@ -187,9 +187,32 @@ static void skipped_times_are_written_down(void **state)
     assert_true(sv_eqc(hx_refused(h, "edge", MSG_CRON_JOB, &bad, ERR_BAD)->field, "kind"));
 }
 
+/* Who adds a job names it, and repeats the request until it is answered: also long after the job has run. */
+static void a_repeated_addition_is_one_job_and_one_run(void **state)
+{
+    struct hx *h = *state;
+    struct msg_cron_job job = {.job_id = SV("j1"), .kind = SV("at"), .due_ms = h->real + 1000, .text = SV("once")};
+    (void)put(h, job);
+    (void)put(h, job);
+    struct msg_cron_list all = {.all = true};
+    assert_int_equal(((const struct msg_cron_jobs *)hx_ask(h, "edge", MSG_CRON_LIST, &all, MSG_CRON_JOBS))->rows_n, 1);
+    struct msg_ingest in = {.channel = SV("cron"), .account = SV("default"), .event_id = SV("j1:1"), .text = SV("once"),
+                            .session_key = SV("agent:main:clock"), .lane = SV("cron"), .run_id = SV("cron:j1:1")};
+    (void)hx_ask(h, "cron", MSG_INGEST, &in, MSG_INGESTED);
+    struct msg_cron_done done = {.job_id = SV("j1"), .due_ms = job.due_ms, .run_id = SV("cron:j1:1")};
+    hx_done(h, "cron", MSG_CRON_DONE, &done, false);
+    hx_sleep(h, 30000);
+    (void)put(h, job);
+    /* It is due once more, under the same key: the door knows it. */
+    const struct msg_ingested *again = hx_ask(h, "cron", MSG_INGEST, &in, MSG_INGESTED);
+    assert_true(again->dup);
+    assert_sv(again->run_id, "cron:j1:1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_repeated_addition_is_one_job_and_one_run, setup, teardown),
         cmocka_unit_test_setup_teardown(a_run_goes_into_the_log, setup, teardown),
         cmocka_unit_test_setup_teardown(a_run_that_ends_before_the_report_counts_too, setup, teardown),
         cmocka_unit_test_setup_teardown(failures_pause_and_in_the_end_switch_off, setup, teardown),
