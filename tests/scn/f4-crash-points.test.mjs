@@ -13,6 +13,7 @@ const bearer = "hook-bearer-0123456789";
 
 // site -> worker that dies there
 const sites = {
+    "store.after_commit:1": "store", // a job was added, and the one who asked does not know
     "store.before_commit:4": "store", "store.after_commit:4": "store", "store.before_reply:6": "store",
     "store.between_sends:6": "store", "agent.before_intent": "agent-1", "agent.after_intent": "agent-1",
     "agent.before_tool": "agent-1", "agent.after_tool": "agent-1", "agent.before_result": "agent-1", "agent.after_result": "agent-1",
