@@ -11,6 +11,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Killer } from "./killer.mjs";
 import { Ledger, evaluate } from "./ledger.mjs";
+import { print } from "./report.mjs";
 import { Traffic, audit } from "./traffic.mjs";
 import { World, sleep } from "./world.mjs";
 
@@ -29,27 +30,6 @@ function generator(seed) {
         x ^= x << 5;
         return (x >>> 0) / 2 ** 32;
     };
-}
-
-function table(head, rows) {
-    return [`| ${head.join(" | ")} |`, `|${head.map((_, i) => (i ? "---:" : "---")).join("|")}|`, ...rows.map((r) => `| ${r.join(" | ")} |`)];
-}
-
-function print(r) {
-    const cols = ["sent", "accepted", "answered", "reported", "lost", "doubled", "unsure", "repeats"];
-    const sources = Object.keys(r.rows).sort();
-    const sum = (c) => sources.reduce((n, s) => n + r.rows[s][c], 0);
-    return [
-        `${r.kills} processes killed in ${r.seconds} s (seed ${opt.seed}), ${r.starts} starts of the gateway, ${cpus().length} cores`, "",
-        ...table(["source", ...cols], [...sources.map((s) => [s, ...cols.map((c) => r.rows[s][c])]), ["all", ...cols.map(sum)]]), "",
-        ...table(["killed", "times", "slowest return ms"], r.victims.map((v) => [v.kind, v.kills, v.worst ?? "-"])), "",
-        `slowest answer ${r.slowest.ms} ms after its acceptance (${r.slowest.id})`,
-        `outbox: ${r.outbox.unknown} unknown, ${r.outbox.dead} dead, ${r.outbox.open} open`,
-        `store: received ${r.store?.received}, answered ${r.store?.answered}, failed ${r.store?.failed}; check: ${r.findings || "clean"}`, "",
-        ...(r.reports.length ? ["Reported:", "", ...r.reports.map((x) => `- ${x}`), ""] : []),
-        ...(r.faults.length ? ["FAULTS:", "", ...r.faults.map((x) => `- ${x}`), ""] : []),
-        r.good ? "result: nothing lost, nothing doubled" : "result: NOT GOOD",
-    ].join("\n");
 }
 
 async function main() {
@@ -76,7 +56,7 @@ async function main() {
     const outbox = { unknown: counted("unknown"), dead: counted("dead") };
     outbox.open = books.outbox.length - outbox.unknown - outbox.dead;
     await world.stop();
-    const r = { ...evaluate(ledger), kills: killer.total, seconds, starts: world.starts, outbox, store: status?.store, findings: status?.store?.findings ?? "the store did not answer",
+    const r = { ...evaluate(ledger), kills: killer.total, seconds, seed: opt.seed, cores: cpus().length, starts: world.starts, outbox, store: status?.store, findings: status?.store?.findings ?? "the store did not answer",
         victims: [...killer.kills].sort().map(([kind, kills]) => ({ kind, kills, worst: killer.worst.get(kind) })) };
     if (killer.away.size > 0) r.faults.push(`did not come back: ${[...killer.away.keys()].join(", ")}`);
     if (outbox.open > 0) r.faults.push(`${outbox.open} deliveries were still open at the end`);
