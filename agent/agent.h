@@ -19,6 +19,7 @@
 #include "common/arena.h"
 #include "common/map.h"
 #include "proto/messages.h"
+#include "workers/runtime/context.h"
 #include "workers/runtime/worker.h"
 
 #define AGENT_SLOTS 16           /* runs in progress in one process */
@@ -76,7 +77,9 @@ struct run {
     uint64_t step;            /* steps stored so far */
     size_t step_from;         /* first row of the step under way */
     void (*step_next)(struct run *r);
+    struct trace trace;       /* of the message that brought it */
     int64_t started_ms;
+    int64_t call_began_us;      /* monotonic: of the model call */
     struct stream out;
     struct loop_timer deadline, retry;
 
@@ -129,6 +132,8 @@ void agent_status(struct agent *ag); /* tells the supervisor what is going on */
 /* ---- run.c */
 struct run *run_new(struct agent *ag, const struct msg_grant *g);
 void run_begin(struct run *r);
+/* Log lines of the moment belong to this run: first thing in callbacks that no message started. */
+void run_enter(const struct run *r);
 const char *run_phase(const struct run *r); /* "waiting for model" */
 uint64_t run_work_ms(const struct run *r);  /* since the model call or the tool began */
 /* Adds a row to the transcript in memory; strings are copied. */

@@ -12,6 +12,7 @@
 
 #include "agent/agent.h"
 #include "common/clock.h"
+#include "common/counter.h"
 #include "common/log.h"
 #include "common/text.h"
 
@@ -88,6 +89,7 @@ static void result(struct run *r, sv text, bool is_error)
         .is_error = is_error,
         .took_ms = run_work_ms(r),
     };
+    counter_add(is_error ? C_tool_calls_error : C_tool_calls_ok, 1);
     say_result(r, c, text, is_error);
     count_failure(r, c, is_error);
     run_add_row(r, &e);

@@ -8,6 +8,7 @@
 
 #include "agent/agent.h"
 #include "common/clock.h"
+#include "common/counter.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -69,9 +70,15 @@ static void copy_grant(struct run *r, const struct msg_grant *g)
     }
 }
 
+void run_enter(const struct run *r)
+{
+    context_run(r->g.run_id, &r->trace);
+}
+
 static void on_deadline(void *ctx)
 {
     struct run *r = ctx;
+    run_enter(r);
     struct buf text = BUF_INIT(1024);
     int64_t s = (clock_real_ms() - r->started_ms) / 1000;
     buf_printf(&text,
@@ -97,6 +104,7 @@ static int64_t time_limit(const struct run *r)
 
 static void retry_now(void *ctx)
 {
+    run_enter(ctx);
     turn_start(ctx);
 }
 
@@ -127,6 +135,7 @@ struct run *run_new(struct agent *ag, const struct msg_grant *g)
     r->out.agent_id = r->g.agent_id;
     r->out.fence = g->fence;
     r->out.seq = g->attempt > 1 ? (g->attempt - 1) * DELTA_SEQ_STRIDE : 0;
+    r->trace = context_trace();
     loop_timer_init(&r->deadline, ag->loop, on_deadline, r);
     loop_timer_init(&r->retry, ag->loop, retry_now, r);
     r->env = (struct tool_env){
@@ -223,6 +232,7 @@ void run_forget(struct run *r)
     }
     list_del(&r->link);
     ag->runs_n--;
+    counter_set(C_agent_runs, ag->runs_n);
     loop_defer(ag->loop, run_free, r);
     agent_status(ag);
     if (ag->draining && ag->runs_n == 0 && ag->worker) {

@@ -7,9 +7,10 @@
 #include <stdio.h>
 
 #include "agent/agent.h"
-#include "common/tz.h"
+#include "common/counter.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/tz.h"
 
 #define RENEW_MS 20000       /* a lease lasts 60 s without a sign of life (architecture.md 6) */
 #define RENEW_AGAIN_MS 2000
@@ -64,6 +65,8 @@ void agent_grant(struct agent *ag, const struct msg_grant *g)
     map_put(&ag->runs, r->g.run_id, r);
     list_add_tail(&ag->run_list, &r->link);
     ag->runs_n++;
+    counter_add(C_agent_granted, 1);
+    counter_set(C_agent_runs, ag->runs_n);
     agent_status(ag);
     run_begin(r);
 }

@@ -11,6 +11,7 @@
 #include "agent/prompt.h"
 #include "common/tz.h"
 #include "common/clock.h"
+#include "common/counter.h"
 #include "common/err.h"
 #include "common/id.h"
 #include "common/log.h"
@@ -95,6 +96,7 @@ static void call_model(struct run *r)
         .max_tokens = max_tokens,
     };
     struct context c;
+    r->call_began_us = clock_mono_us();
     context_build(&cq, &mem, &c);
     if (r->choice.offline) {
         call_offline(r, &c);
@@ -335,13 +337,23 @@ static void answered(struct run *r, const struct reply *reply, bool silent)
     run_finish(r, "ok", "", SV_NULL, reply->stop == STOP_LENGTH ? "length" : "stop");
 }
 
+static void count_call(const struct run *r, const struct reply *reply)
+{
+    counter_add(reply->fault == FAULT_NONE ? C_model_calls_ok : C_model_calls_error, 1);
+    histogram_add(H_model_call, clock_mono_us() - r->call_began_us);
+    counter_add(C_tokens_in, reply->in_tokens);
+    counter_add(C_tokens_out, reply->out_tokens);
+}
+
 static void on_done(void *ctx, struct reply *reply)
 {
     struct run *r = ctx;
     r->call = NULL; /* it frees itself when we return */
+    run_enter(r);
     if (r->state != RUN_MODEL) {
         return;
     }
+    count_call(r, reply);
     r->in_tokens += reply->in_tokens;
     r->out_tokens += reply->out_tokens;
     r->calls_made++;

@@ -52,6 +52,8 @@ char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) ATTR_PRINTF(1, 2);
 void xfree(void *p);
+/* Gives free memory back to the kernel; takes some 100 us, so for quiet moments. */
+void xtrim(void);
 static inline char *xsvdup(sv s)
 {
     return xstrndup(s.p ? s.p : "", s.n);

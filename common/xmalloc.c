@@ -4,6 +4,7 @@
  * Never: returns NULL, multiplies sizes without a check.
  * Tested in: tests/unit/common/test_buf.c
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -84,4 +85,9 @@ void xfree_p(void *pp)
     char *p;
     memcpy(&p, pp, sizeof(p)); /* pp points at a pointer of any type: no lvalue of a wrong type */
     free(p);
+}
+
+void xtrim(void)
+{
+    (void)malloc_trim(0);
 }

@@ -11,6 +11,7 @@
 #include "common/err.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "supervisor/metrics.h"
 #include "supervisor/sup.h"
 
 /* Packets read from one worker before others get their turn. */
@@ -120,6 +121,13 @@ static void on_configured(struct child *c, const struct ctl_packet *p)
     c->sup->changed = true;
 }
 
+static void on_metrics(struct child *c, const struct ctl_packet *p)
+{
+    if (c->kind->id == WK_edge) {
+        metrics_answer(c, p->num);
+    }
+}
+
 static const struct {
     uint16_t type;
     void (*fn)(struct child *c, const struct ctl_packet *p);
@@ -127,7 +135,7 @@ static const struct {
     {CTL_HELLO, on_hello}, {CTL_READY, on_ready}, {CTL_BEAT, on_beat},
     {CTL_STATUS, on_status}, {CTL_FAIL, on_fail}, {CTL_ALARM, on_alarm},
     {CTL_SECURITY, security_told}, {CTL_RENEW, on_renew},
-    {CTL_CONFIGURED, on_configured},
+    {CTL_CONFIGURED, on_configured}, {CTL_METRICS, on_metrics},
 };
 
 static void dispatch(struct child *c, const struct ctl_packet *p)

@@ -16,6 +16,7 @@
 #include "common/err.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "supervisor/metrics.h"
 #include "supervisor/sup.h"
 
 #define REQUEST_MAX (PATH_MAX + 64)
@@ -119,23 +120,34 @@ static void do_attach(struct client *cl, sv arg)
     buf_ch(&cl->out, '}');
 }
 
+/* log-level LEVEL [WORKER] */
 static void do_log_level(struct client *cl, sv arg)
 {
-    struct sup *s = cl->sup;
     enum log_level level;
-    char text[8];
+    char text[8], name[136];
+    sv word = sv_cut(&arg, ' ');
+    sv wanted = sv_trim(arg);
+    struct child *only = sv_copy(name, sizeof name, wanted) ? child_by_name(cl->sup, name) : NULL;
 
-    if (!sv_copy(text, sizeof text, arg) || !log_level_parse(text, &level)) {
-        refuse(cl, "bad_level", "%.*s is no level: error, warn, info, debug, trace", SV_ARG(arg));
-        return;
+    if (!sv_copy(text, sizeof text, word) || !log_level_parse(text, &level)) {
+        refuse(cl, "bad_level", "%.*s is no level: error, warn, info, debug, trace", SV_ARG(word));
+    } else if (!sv_empty(wanted) && only == NULL) {
+        refuse(cl, "unknown_worker", "there is no worker %.*s", SV_ARG(wanted));
+    } else {
+        logctl_level(cl->sup, only, level);
+        buf_str(&cl->out, "{\"ok\":true}");
     }
-    sv_copy(s->log_level, sizeof s->log_level, sv_of(text));
-    log_set_level(level);
-    struct ctl_packet p = {.type = CTL_LOG_LEVEL, .num = (uint64_t)level};
-    for (size_t i = 0; i < s->child_n; i++) {
-        ctlchan_send(s->children[i], &p);
-    }
-    buf_str(&cl->out, "{\"ok\":true}");
+}
+
+/* Status and counters, for `tenaza stats` and `tenaza top`. */
+static void do_stats(struct client *cl, sv arg)
+{
+    UNUSED(arg);
+    buf_str(&cl->out, "{\"status\":");
+    status_json(cl->sup, &cl->out);
+    buf_str(&cl->out, ",\"stats\":");
+    metrics_json(cl->sup, &cl->out);
+    buf_ch(&cl->out, '}');
 }
 
 /* reload; with "check": only says what it would do */
@@ -165,7 +177,7 @@ static const struct {
 } requests[] = {
     {"status", do_status}, {"stop", do_stop},           {"worker", do_worker},
     {"attach", do_attach}, {"log-level", do_log_level},
-    {"reload", do_reload}, {"plan", do_plan},
+    {"reload", do_reload}, {"plan", do_plan}, {"stats", do_stats},
 };
 
 static void answer(struct client *cl, sv line)

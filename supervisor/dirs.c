@@ -181,6 +181,14 @@ static void log_path(const struct sup *s, char *dst, size_t cap)
     }
 }
 
+int dirs_log_open(const struct sup *s)
+{
+    char path[PATH_MAX + 32];
+
+    log_path(s, path, sizeof path);
+    return open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
+
 void dirs_log(struct sup *s)
 {
     char path[PATH_MAX + 32];
@@ -194,7 +202,7 @@ void dirs_log(struct sup *s)
     char *dir = xstrndup(path, strlen(path) - strlen("/tenaza.log"));
     make_dir("log", dir, &made);
     xfree(dir);
-    s->log_fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    s->log_fd = dirs_log_open(s);
     if (s->log_fd < 0) {
         die(exit_code_for(errno), "log file %s cannot be written: %s", path, strerror(errno));
     }

@@ -142,6 +142,13 @@ static void on_hup(struct ev_loop *loop, ev_signal *sig, int events)
     buf_free(&answer);
 }
 
+static void on_usr1(struct ev_loop *loop, ev_signal *sig, int events)
+{
+    UNUSED(loop);
+    UNUSED(events);
+    logctl_reopen(sig->data);
+}
+
 static void on_chld(struct ev_loop *loop, ev_signal *sig, int events)
 {
     UNUSED(loop);
@@ -201,6 +208,7 @@ void loop_setup(struct sup *s)
     watch_signal(s, &s->sig_term, on_stop_signal, SIGTERM);
     watch_signal(s, &s->sig_int, on_stop_signal, SIGINT);
     watch_signal(s, &s->sig_hup, on_hup, SIGHUP);
+    watch_signal(s, &s->sig_usr1, on_usr1, SIGUSR1);
     watch_signal(s, &s->sig_chld, on_chld, SIGCHLD);
     ev_prepare_init(&s->turn, on_turn);
     s->turn.data = s;

@@ -131,7 +131,7 @@ int spawn_section(const struct child *c)
     int fd = memfd_create("tenaza-section", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
     cfg_section(&s->cfg, c->kind->id, c->kind->id == WK_channel ? &c->account : NULL, &place, &conf);
-    conf_set_str(&conf, "log.level", sv_of(s->log_level));
+    conf_set_str(&conf, "log.level", sv_of(c->log_level[0] ? c->log_level : s->log_level));
     confine_section(&s->confine, &s->cfg, c->kind->id, &conf);
     bool ok = fd >= 0 && conf_encode(&conf, &bytes) && fd_write_all(fd, bytes.p, bytes.n) == 0 &&
               lseek(fd, 0, SEEK_SET) == 0 &&

@@ -4,63 +4,14 @@
  * Never: includes a secret; needs anything of a worker at the moment of asking.
  * Tested in: tests/scn/a1-first-reply.test.mjs
  */
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/file.h"
 #include "supervisor/sup.h"
-
-struct usage {
-    uint64_t rss_kb, cpu_ms;
-};
-
-static bool read_proc(pid_t pid, const char *file, char *dst, size_t cap)
-{
-    char path[64];
-
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return false;
-    }
-    ssize_t n = read(fd, dst, cap - 1);
-    fd_close(&fd);
-    dst[n > 0 ? n : 0] = '\0';
-    return n > 0;
-}
-
-static uint64_t field_at(sv rest, unsigned index)
-{
-    uint64_t v = 0;
-
-    for (unsigned i = 0; i < index; i++) {
-        (void)sv_cut(&rest, ' ');
-    }
-    (void)sv_u64(sv_trim(sv_cut(&rest, ' ')), &v);
-    return v;
-}
-
-static struct usage usage_of(pid_t pid)
-{
-    struct usage u = {0};
-    char text[1024];
-    uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
-
-    if (pid != 0 && read_proc(pid, "statm", text, sizeof text)) {
-        u.rss_kb = field_at(sv_of(text), 1) * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
-    }
-    if (pid != 0 && ticks > 0 && read_proc(pid, "stat", text, sizeof text)) {
-        /* The name in parentheses may contain anything; utime and stime are the 12th and 13th behind it. */
-        const char *end = strrchr(text, ')');
-        sv rest = end ? sv_of(end + 2) : SV("");
-        u.cpu_ms = (field_at(rest, 11) + field_at(rest, 12)) * 1000 / ticks;
-    }
-    return u;
-}
+#include "supervisor/usage.h"
 
 static void put_str(struct buf *out, const char *key, const char *value)
 {

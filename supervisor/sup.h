@@ -98,6 +98,7 @@ struct child {
     int64_t beat_due_ms;                       /* monotonic: a beat must have come by then */
     unsigned spawns, restarts;
     uint64_t lag_ms, beat_rss_kb, beat_cpu_ms; /* as of its last beat */
+    char log_level[8]; /* empty: that of all */
     char status[512], alarm[512], fail[512], last_exit[640];
     struct evidence evidence;
     struct ctl_queued *queue; /* waiting for the socket */
@@ -166,7 +167,7 @@ struct sup {
     ev_timer grace, log_check, watchdog, banner;
     unsigned banner_waits;
     int64_t ready_us; /* monotonic, first time everything worked */
-    ev_signal sig_term, sig_int, sig_hup, sig_chld;
+    ev_signal sig_term, sig_int, sig_hup, sig_usr1, sig_chld;
 };
 
 /* run.c */
@@ -179,6 +180,7 @@ bool sup_all_ready(const struct sup *s); /* channels not required */
 void dirs_state(struct sup *s);
 void dirs_runtime(struct sup *s);
 void dirs_log(struct sup *s);
+int dirs_log_open(const struct sup *s) ATTR_NODISCARD; /* the log file, for appending; -1 with errno */
 void dirs_log_check(struct sup *s); /* sets the log file aside when it has grown too large */
 int dirs_write_small(const char *dir, const char *name, const char *text) ATTR_NODISCARD;
 
@@ -255,6 +257,10 @@ void overlap_turn(struct sup *s);
 void ctlsock_open(struct sup *s);
 void ctlsock_close(struct sup *s);
 void status_json(struct sup *s, struct buf *out);
+
+/* logctl.c: the log while it runs. only: NULL for all workers and the supervisor. */
+void logctl_level(struct sup *s, struct child *only, enum log_level level);
+void logctl_reopen(struct sup *s); /* after somebody moved the file away */
 
 /* notify.c, banner.c */
 void notify_ready(struct sup *s);

@@ -104,6 +104,18 @@ void cli_age(int64_t at_ms, char *dst, size_t cap); /* "3 min ago", "in 2 h" */
 /* Runs argv[0] from PATH with at most CLI_PROGRAM_WORDS words (NULL at the end). What it prints is appended to out, which
  * may be NULL. Returns its exit code; -1: it could not be started, was killed or took too long. */
 int cli_program(const char *const *argv, struct buf *out);
+/* ---- log (cmd_logs.c) ---- */
+
+/* `tenaza workers log NAME`: -n and -f are still in argv. */
+int logs_of_worker(struct cli *c, const char *name);
+/* Appends the newest n lines of a worker as `tenaza logs` prints them. */
+void logs_tail(const struct cli *c, const char *name, unsigned n, struct buf *out);
+
+/* ---- figures (cmd_stats.c) ---- */
+
+/* The answer to "stats": {"status": .., "stats": ..}. */
+const json_t *stats_of(const json_t *answer, const char *worker); /* its counters, NULL: no such worker */
+
 /* ---- crash reports (cmd_crashes.c) ---- */
 
 /* Those that nobody has looked at yet. */

@@ -202,6 +202,12 @@ int cmd_workers(struct cli *c)
     static const char *const verbs = "restart|stop|start|reset";
     int64_t wait_ms = 0;
     const char *wait = cli_option(c, "--wait", NULL);
+    if (c->argc >= 2 && strcmp(c->argv[0], "log") == 0) {
+        const char *name = c->argv[1];
+        c->argc -= 2;
+        c->argv += 2;
+        return logs_of_worker(c, name);
+    }
     bool security = cli_flag(c, "--security", NULL);
     cli_words(c, security ? 0 : 2);
     if (security) {
@@ -215,7 +221,7 @@ int cmd_workers(struct cli *c)
         return workers_do(c, verb, c->argv[1], wait_ms);
     }
     if (strcmp(verb, "list") != 0 || c->argc > 1) {
-        cli_fail(c, CLI_USAGE, "usage", "tenaza workers [list | --security | restart|stop|start|reset NAME]", "workers: what to do with \"%s\"?",
+        cli_fail(c, CLI_USAGE, "usage", "tenaza workers [list | --security | restart|stop|start|reset NAME | log NAME]", "workers: what to do with \"%s\"?",
                  verb);
     }
     int fd = ctl_connect(c);

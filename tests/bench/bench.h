@@ -22,6 +22,11 @@ void sample(struct samples *s, long us);
 double percentile(struct samples *s, double p);
 void samples_free(struct samples *s);
 
+struct ws;
+/* `sessions` conversations at once over one connection until `turns` have ended; returns turns a second. tag makes
+ * keys and session names unique. */
+double run_turns(struct ws *w, int sessions, int turns, const char *tag, struct samples *out);
+
 /* part_<name>(build): build is the directory of the executables. Prints rows "| what | figure | rate |"; ends the
  * program with exit code 1 and a text when something cannot be measured. */
 #define PART(name, by_default, doc) void part_##name(const char *build);

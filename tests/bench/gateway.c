@@ -157,27 +157,80 @@ static long field_of(const char *path, const char *key)
     return value;
 }
 
-long gateway_pss_kib(const struct gateway *g, int *n)
+/* Calls fn for the supervisor and each of its children. */
+static void each_process(const struct gateway *g, void (*fn)(void *ctx, long pid), void *ctx)
 {
-    long sum = 0;
-    *n = 0;
     DIR *d = opendir("/proc");
     for (struct dirent *e; d && (e = readdir(d));) {
         long pid = strtol(e->d_name, NULL, 10);
         char path[64];
         snprintf(path, sizeof path, "/proc/%ld/status", pid);
-        if (pid <= 0 || (pid != g->gateway && field_of(path, "PPid:") != g->gateway)) {
-            continue;
-        }
-        snprintf(path, sizeof path, "/proc/%ld/smaps_rollup", pid);
-        long pss = field_of(path, "Pss:");
-        if (pss > 0) {
-            sum += pss;
-            (*n)++;
+        if (pid > 0 && (pid == g->gateway || field_of(path, "PPid:") == g->gateway)) {
+            fn(ctx, pid);
         }
     }
     if (d) {
         closedir(d);
     }
-    return sum;
+}
+
+static void add_memory(void *ctx, long pid)
+{
+    struct memory *m = ctx;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%ld/smaps_rollup", pid);
+    long pss = field_of(path, "Pss:");
+    if (pss > 0) {
+        m->pss += pss;
+        m->anon += field_of(path, "Pss_Anon:");
+        m->shmem += field_of(path, "Pss_Shmem:");
+        m->file += field_of(path, "Pss_File:");
+        m->n++;
+    }
+}
+
+struct memory gateway_memory(const struct gateway *g)
+{
+    struct memory m = {0};
+    each_process(g, add_memory, &m);
+    return m;
+}
+
+long gateway_pss_kib(const struct gateway *g, int *n)
+{
+    struct memory m = gateway_memory(g);
+    *n = m.n;
+    return m.pss;
+}
+
+struct wakeups {
+    long sum;
+    int threads;
+};
+
+static void add_wakeups(void *ctx, long pid)
+{
+    struct wakeups *w = ctx;
+    char path[320];
+    snprintf(path, sizeof path, "/proc/%ld/task", pid);
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        snprintf(path, sizeof path, "/proc/%ld/task/%s/status", pid, e->d_name);
+        long n = e->d_name[0] == '.' ? -1 : field_of(path, "voluntary_ctxt_switches:");
+        if (n >= 0) {
+            w->sum += n;
+            w->threads++;
+        }
+    }
+    if (d) {
+        closedir(d);
+    }
+}
+
+long gateway_wakeups(const struct gateway *g, int *threads)
+{
+    struct wakeups w = {0};
+    each_process(g, add_wakeups, &w);
+    *threads = w.threads;
+    return w.sum;
 }

@@ -23,5 +23,14 @@ long gateway_start(struct gateway *g, const char *build);
 void gateway_stop(struct gateway *g);
 /* Proportional set size of the supervisor and all its children, in KiB; *n gets the number of processes. */
 long gateway_pss_kib(const struct gateway *g, int *n);
+/* The same, taken apart: what only we cause (anonymous memory and our shared memory) and pages of files (programs,
+ * libraries, the database map), which the kernel may drop at any time. */
+struct memory {
+    long pss, anon, shmem, file; /* KiB */
+    int n;
+};
+struct memory gateway_memory(const struct gateway *g);
+/* Times that threads of these processes went to sleep and woke up again, since each of them began. */
+long gateway_wakeups(const struct gateway *g, int *threads);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "common/counter.h"
 #include "common/log.h"
 #include "workers/chan/chan_int.h"
 
@@ -124,6 +125,7 @@ void chan_state(struct chan *c, enum chan_health health, const char *fmt, ...)
         c->since_ms = clock_real_ms();
     }
     c->health = health;
+    counter_set(C_chan_connected, health == CHAN_UP);
     memcpy(c->why, why, sizeof why);
     worker_status(c->worker, "%s", c->why[0] ? c->why : health_names[health]);
     if (health != CHAN_NEEDS_OPERATOR) { /* worker_fail follows and says it */
@@ -150,6 +152,7 @@ void chan_identity(struct chan *c, sv who)
 void chan_count_reconnect(struct chan *c)
 {
     c->reconnects++;
+    counter_add(C_chan_reconnects, 1);
 }
 
 /* ---- HTTP calls of the edge -------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
  * Tested in: tests/unit/chan/test_gate.c, test_history.c; scenarios c1, c2
  */
 #include "common/clock.h"
+#include "common/counter.h"
 #include "common/log.h"
 #include "workers/chan/chan_int.h"
 #include "workers/chan/command.h"
@@ -309,6 +310,7 @@ int chan_inbound(struct chan *c, const struct chan_event *e, chan_done_fn *done,
     const char *command = command_of(e->typed, &slash);
     enum gate_verdict v = judge(c, e, command, slash);
     c->last_in_ms = clock_real_ms();
+    counter_add(C_chan_in, 1);
     if (v == GATE_CONTEXT) {
         history_add(&c->history, e->chat_id, sv_empty(e->sender_name) ? e->sender_id : e->sender_name, e->text);
     }

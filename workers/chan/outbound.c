@@ -6,6 +6,7 @@
  * Tested in: scenarios c1, c2; parts in tests/unit/chan/test_chunk.c, test_bucket.c
  */
 #include "common/clock.h"
+#include "common/counter.h"
 #include "common/log.h"
 #include "workers/chan/chan_int.h"
 #include "workers/chan/fmt_plain.h"
@@ -257,6 +258,7 @@ void chan_receipt(struct chan *c, struct chan_part *p, enum chan_outcome outcome
     ASSERT(d->with_driver);
     d->with_driver = false;
     crash_point("chan.before_receipt");
+    counter_add(outcome == SENT_DELIVERED ? C_chan_out : C_chan_failed, 1);
     if (outcome == SENT_DELIVERED) {
         c->last_out_ms = clock_real_ms();
     }

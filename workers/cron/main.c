@@ -7,6 +7,7 @@
  */
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/counter.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/map.h"
@@ -97,6 +98,7 @@ static void tell_done(struct shot *s, sv run_id)
     }
     struct msg_cron_done m = {.job_id = s->job_id, .due_ms = s->due_ms, .run_id = sv_of(s->run_id),
                               .next_ms = s->next_ms};
+    counter_add(C_cron_fired, 1);
     crash_point("cron.after_ingest");
     store_call(worker_store(s->c->w), MSG_CRON_DONE, &m, WITHIN_MS, on_done, s);
 }

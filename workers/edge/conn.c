@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/counter.h"
 #include "common/id.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -73,6 +74,7 @@ void conn_free(struct conn *c)
     e->conns_n--;
     if (c->scopes != NULL) {
         e->ready_n--;
+        counter_set(C_edge_clients, e->ready_n);
     }
     loop_timer_stop(&c->kill);
     connect_free(c);
@@ -89,6 +91,7 @@ void conn_free(struct conn *c)
 
 void conn_message(struct conn *c, sv text)
 {
+    counter_add(C_ws_in, text.n);
     switch (c->state) {
     case CONN_CHALLENGED:
     case CONN_CHECKING:
@@ -157,6 +160,7 @@ void conn_ready(struct conn *c)
 {
     c->state = CONN_READY;
     c->e->ready_n++;
+    counter_set(C_edge_clients, c->e->ready_n);
     loop_timer_stop(&c->kill);
     if (c->tracked) {
         presence_changed(c->e);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "common/counter.h"
 #include "common/log.h"
 #include "common/names.h"
 #include "workers/edge/rpc.h"
@@ -60,6 +61,7 @@ void refuse_auth(struct handshake *h, const struct auth_refusal *r)
                "\"recommendedNextStep\":\"%s\"}",
                r->detail, r->reason, r->retry_with_device ? "true" : "false", r->next);
     int64_t wait = throttle_fail(&e->throttle, sv_of(h->c->peer.addr), h->c->peer.loopback, clock_mono_ms());
+    counter_add(C_auth_failures, 1);
     h->c->state = CONN_CHECKING;
     if (wait > 0) {
         loop_timer_start(&h->delay, wait);

@@ -234,6 +234,7 @@ static struct edge *edge_new(struct worker *w)
     list_init(&e->conns);
     list_init(&e->channels);
     id_uuid(e->boot_id);
+    metrics_init(e);
     throttle_init(&e->throttle);
     throttle_init(&e->http_throttle);
     e->http_throttle.lock_failures = 20;
@@ -308,6 +309,7 @@ void edge_stop(struct worker *w)
     listener_free(e->listener);
     server_free(e->server);
     loop_timer_stop(&e->tick);
+    loop_timer_stop(&e->metrics_timer);
     loop_timer_stop(&e->presence_timer);
     loop_timer_stop(&e->ready_timer);
     loop_timer_stop(&e->drain_timer);

@@ -85,6 +85,8 @@ struct edge {
     uint64_t sessions_n;  /* from the store's numbers */
 
     unsigned row_watchers; /* connections that want stored rows (session.message) */
+    struct list metrics_waiting; /* struct http_req.of_account: who asked for /metrics */
+    struct loop_timer metrics_timer;
     struct loop_timer tick, health_timer, presence_timer, drain_timer, ready_timer;
 };
 
@@ -92,6 +94,9 @@ int edge_init(struct worker *w);
 void edge_drain(struct worker *w, int64_t within_ms);
 void edge_stop(struct worker *w);
 void edge_reconfigure(struct worker *w);
+/* metrics.c */
+void metrics_init(struct edge *e);
+void edge_metrics(struct worker *w, int fd);
 /* Drain only: says so when the last connection is gone. */
 void edge_check_drained(struct edge *e);
 int64_t edge_uptime_ms(const struct edge *e);

@@ -295,6 +295,7 @@ void http_answer(struct http_req *r, int status, const char *type, sv body, cons
         return;
     }
     r->reading = false;
+    metrics_count_http(r, status);
     loop_timer_stop(&r->deadline);
     struct buf *b = &r->answer;
     out_begin(b);

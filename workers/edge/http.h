@@ -113,6 +113,10 @@ bool http_auth_begin(struct http_req *r);
 /* May this caller do that? False: answered with 403. */
 bool http_auth_scope(struct http_req *r, uint32_t need);
 
+/* ---- metrics.c ---- */
+
+void metrics_count_http(const struct http_req *r, int status);
+
 /* ---- http_cors.c: browsers of other origins ------------------------------------------------------------ */
 
 /* False: answered with the refusal. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "common/counter.h"
 #include "common/log.h"
 #include "workers/edge/http.h"
 #include "workers/edge/scopes.h"
@@ -27,6 +28,7 @@ static void refuse(struct http_req *r)
     sv addr = sv_of(r->peer.addr);
     int64_t now = clock_mono_ms();
     throttle_fail(&r->e->http_throttle, addr, false, now);
+    counter_add(C_auth_failures, 1);
     if (!r->peer.loopback) {
         throttle_fail(&r->e->throttle, addr, false, now); /* the same address over WebSocket */
     }

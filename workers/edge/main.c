@@ -15,6 +15,7 @@ int main(int argc, char **argv)
         .drain = edge_drain,
         .stop = edge_stop,
         .reconfigure = edge_reconfigure,
+        .metrics = edge_metrics,
     };
     return worker_main(argc, argv, &ops);
 }

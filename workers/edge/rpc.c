@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/counter.h"
 #include "common/log.h"
 #include "workers/edge/frame.h"
 #include "workers/edge/params.h"
@@ -134,6 +135,18 @@ void rpc_more(struct rpc_call *call, struct buf *b)
     conn_send(call->c, b);
 }
 
+static void count_call(const struct rpc_call *call, bool ok)
+{
+    uint32_t scope = call->m->scope;
+    if (scope == SC_READ || scope == SC_NONE) {
+        counter_add(ok ? C_rpc_read_ok : C_rpc_read_error, 1);
+    } else if (scope == SC_WRITE) {
+        counter_add(ok ? C_rpc_write_ok : C_rpc_write_error, 1);
+    } else {
+        counter_add(ok ? C_rpc_admin_ok : C_rpc_admin_error, 1);
+    }
+}
+
 void rpc_done(struct rpc_call *call, struct buf *b)
 {
     if (b->full) {
@@ -141,6 +154,7 @@ void rpc_done(struct rpc_call *call, struct buf *b)
         rpc_fail(call, "UNAVAILABLE", "the answer is too large; ask for less");
         return;
     }
+    count_call(call, true);
     rpc_more(call, b);
     rpc_end(call);
 }
@@ -182,6 +196,7 @@ void rpc_store(struct rpc_call *call, uint16_t type, const void *body, rpc_reply
 
 void rpc_fail_with(struct rpc_call *call, const struct rpc_error *err)
 {
+    count_call(call, false);
     rpc_send_error(call->c, sv_of(call->id), err);
     rpc_end(call);
 }

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/counter.h"
 #include "common/log.h"
 #include "workers/edge/netrules.h"
 #include "workers/edge/sock_lws.h"
@@ -65,6 +66,7 @@ static void sock_free(struct sock *s)
 {
     list_del(&s->all);
     s->server->socks_n--;
+    counter_set(C_edge_connections, s->server->socks_n);
     http_on_closed(s, NULL, 0);
     ws_on_closed(s, NULL, 0);
     xfree(s->host);
@@ -172,6 +174,7 @@ void server_adopt(struct server *s, int fd, const struct peer *peer)
     k->peer = *peer;
     list_add_tail(&s->socks, &k->all);
     s->socks_n++;
+    counter_set(C_edge_connections, s->socks_n);
     k->wsi = lws_adopt_socket_vhost(s->vhost, fd); /* closes fd when it fails */
     if (k->wsi == NULL) {
         sock_free(k);

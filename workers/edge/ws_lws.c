@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "workers/edge/http.h"
+#include "common/counter.h"
 #include "workers/edge/sock_lws.h"
 
 _Static_assert(OUT_PRE >= LWS_PRE, "messages leave room for the frame header");
@@ -147,6 +148,7 @@ int ws_on_writable(struct sock *s, void *in, size_t n)
     c->want_write = false;
     struct out_msg *m = outq_head(&c->out);
     if (m != NULL) {
+        counter_add(C_ws_out, m->n);
         int wrote = lws_write(s->wsi, (unsigned char *)m->mem + OUT_PRE, m->n, LWS_WRITE_TEXT);
         outq_pop(&c->out);
         if (wrote < 0) {

@@ -30,6 +30,11 @@ struct worker_ops {
     /* The section has changed, only in keys whose rows say LIVE: read again what was kept of them. Texts of changed
      * keys that were borrowed from worker_conf are dead. NULL: nothing was kept. */
     void (*reconfigure)(struct worker *w);
+    /* Nothing to do for some seconds after work: free what is only kept for speed. Free memory goes back to the kernel
+     * right after. May be NULL. */
+    void (*quiet)(struct worker *w);
+    /* edge: the answer to worker_ask_metrics, text in a sealed descriptor that the hook closes. NULL elsewhere. */
+    void (*metrics)(struct worker *w, int fd);
     /* store and bus: registry of live peers, fed by the supervisor. NULL elsewhere. */
     void (*peer)(struct worker *w, bool up, const char *name, uint64_t inc, int32_t pid);
 };
@@ -54,6 +59,8 @@ void worker_ready(struct worker *w); /* once; later calls do nothing */
 void worker_drained(struct worker *w);
 /* While draining: a successor serves already, so there is time, and whoever is sent away can come back at once. */
 bool worker_hands_over(const struct worker *w);
+/* edge: asks the supervisor for the numbers of all workers; ops.metrics gets them. */
+void worker_ask_metrics(struct worker *w);
 /* Shown in `tenaza status` next to the worker. */
 void worker_status(struct worker *w, const char *fmt, ...) ATTR_PRINTF(2, 3);
 /* Something the operator must know. */

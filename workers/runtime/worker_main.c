@@ -6,6 +6,7 @@
  */
 #include "workers/runtime/worker.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -33,6 +34,7 @@
 
 enum {
     BEAT_MS = 5000,         /* architecture.md 8.3 */
+    QUIET_TURNS = 50,       /* of the loop between two beats: an idle worker has about five */
     TERM_DRAIN_MS = 2000,   /* SIGTERM without a DRAIN before it */
     SECTION_MAX = 4 << 20,  /* bytes of the config section */
 };
@@ -52,6 +54,8 @@ struct worker {
     ev_signal term;
     struct sandbox sandbox;
     char status[512];
+    uint64_t turns_at_beat;
+    bool worked; /* since the last quiet beat */
     bool ready, draining, handover, drained, ending, orphan, renewing;
     int exit_code;
 };
@@ -148,6 +152,11 @@ void worker_drained(struct worker *w)
     }
 }
 
+void worker_ask_metrics(struct worker *w)
+{
+    ctl_say(w->ctl, CTL_METRICS, 0, NULL);
+}
+
 /* Formats into text[512]; cut where it does not fit. */
 #define FORMAT(text, fmt)                                                                          \
     do {                                                                                           \
@@ -239,6 +248,21 @@ static void own_usage(char text[64])
     (void)snprintf(text, 64, "%" PRIu64 " %" PRId64, pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024, cpu_ms);
 }
 
+/* A peak of work must not be paid for ever: the first quiet beat after it gives memory back. */
+static void notice_quiet(struct worker *w)
+{
+    uint64_t turns = counters_here->cells[C_loop_turns];
+    bool quiet = turns - w->turns_at_beat < QUIET_TURNS;
+    w->turns_at_beat = turns;
+    if (quiet && w->worked) {
+        if (w->ops->quiet) {
+            w->ops->quiet(w);
+        }
+        xtrim();
+    }
+    w->worked = !quiet;
+}
+
 static void on_beat(void *ctx)
 {
     char usage[64];
@@ -251,6 +275,7 @@ static void on_beat(void *ctx)
         w->renewing = true;
         ctl_say(w->ctl, CTL_RENEW, 0, "the resolver's files were replaced");
     }
+    notice_quiet(w);
     loop_timer_start(&w->beat, slot_wait_ms(BEAT_MS));
 }
 
@@ -297,6 +322,23 @@ static void reconfigure(struct worker *w, int fd)
     ctl_say(w->ctl, CTL_CONFIGURED, 0, NULL);
 }
 
+/* A packet with a descriptor, which is ours now. */
+static void on_descriptor(struct worker *w, const struct ctl_packet *p, int fd)
+{
+    if (fd < 0) {
+        log_warn("%s without its descriptor", ctl_name(p->type));
+        return;
+    }
+    if (p->type == CTL_METRICS_TEXT && w->ops->metrics) {
+        w->ops->metrics(w, fd);
+        return;
+    }
+    if (p->type == CTL_LOG_FILE && dup3(fd, LOG_FD, O_CLOEXEC) < 0) {
+        log_warn("the new log file cannot be used: %s", strerror(errno));
+    }
+    fd_close(&fd);
+}
+
 static void on_packet(void *ctx, const struct ctl_packet *p, int fd_got)
 {
     struct worker *w = ctx;
@@ -307,6 +349,10 @@ static void on_packet(void *ctx, const struct ctl_packet *p, int fd_got)
     }
     if (p->type == CTL_CONFIG && fd_got >= 0) {
         reconfigure(w, fd_got);
+        return;
+    }
+    if (p->type == CTL_METRICS_TEXT || p->type == CTL_LOG_FILE) {
+        on_descriptor(w, p, fd_got);
         return;
     }
     fd_close(&fd_got);
@@ -330,6 +376,9 @@ static void on_packet(void *ctx, const struct ctl_packet *p, int fd_got)
     case CTL_CONFIG:
         log_error("a CONFIG without its section");
         break;
+    case CTL_METRICS_TEXT:
+    case CTL_LOG_FILE: /* above */
+    case CTL_METRICS:
     case CTL_HELLO:
     case CTL_READY:
     case CTL_BEAT:

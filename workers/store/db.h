@@ -73,4 +73,8 @@ const char *table_name(enum table t);
 /* Values of this table may be long: those above BODY_MAX lie in files (body.h). */
 bool table_has_bodies(enum table t);
 
+/* Takes the database's pages out of our memory; they stay in the kernel's cache and come back when they are read.
+ * (letgo.c) */
+void db_let_go(void);
+
 #endif

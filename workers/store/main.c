@@ -86,9 +86,17 @@ static void peer(struct worker *w, bool up, const char *name, uint64_t inc, int3
     }
 }
 
+static void quiet(struct worker *w)
+{
+    struct ctx *c = worker_ctx(w);
+    if (c != NULL && c->server != NULL) {
+        store_quiet(server_store(c->server));
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct worker_ops ops = {
-        .kind = "store", .planes = PLANES_NONE, .init = init, .stop = stop, .reconfigure = reconfigure, .peer = peer};
+        .kind = "store", .planes = PLANES_NONE, .init = init, .stop = stop, .quiet = quiet, .reconfigure = reconfigure, .peer = peer};
     return worker_main(argc, argv, &ops);
 }

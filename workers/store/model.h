@@ -175,4 +175,9 @@ void pairing_expire(struct tx *tx, sv key);
 /* One slice of what has served its time; true: there is more to do soon. */
 bool expire_slice(struct tx *tx);
 
+/* ---- figures (stats.c) ---- */
+
+/* Gauges of /metrics; reads only. */
+void stats_gauges(struct tx *tx);
+
 #endif

@@ -6,6 +6,8 @@
  */
 #include <stdlib.h>
 
+#include "common/clock.h"
+#include "common/counter.h"
 #include "workers/store/check.h"
 
 static int by_value(const void *a, const void *b)
@@ -56,4 +58,74 @@ int stats_get(struct tx *tx, struct client *from, const void *msg)
     reply(tx, MSG_STORE_INFO, &info);
     buf_free(&findings);
     return OK;
+}
+
+/* ---- what is always known, for /metrics --------------------------------------------------------------- */
+
+/* Rows looked at for the oldest delivery: the first of the table are the oldest, but given-up ones lie there too. */
+#define OUT_LOOK 32
+/* The oldest entries are looked up at most this often. */
+#define OLDEST_MS 1000
+
+static int64_t older(int64_t a, int64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static int64_t oldest_run(struct tx *tx)
+{
+    int64_t oldest = 0;
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        struct key k = {.n = 0};
+        struct msg_r_run run;
+        sv key, run_id;
+        key_u8(&k, (uint8_t)lane);
+        if (tx_seek(tx, T_RUNQ, key_sv(&k), 1, &key, &run_id) && rec_get(tx, T_RUNS, run_id, MSG_R_RUN, &run) &&
+            run.pub_n > 0) {
+            oldest = older(oldest, run.pub[0].accepted_ms);
+        }
+    }
+    return oldest;
+}
+
+static int64_t oldest_delivery(struct tx *tx)
+{
+    int64_t oldest = 0;
+    struct scan sc;
+    sv key, val;
+    scan_open(&sc, tx, T_OUT, SV(""), 0, false);
+    for (int i = 0; i < OUT_LOOK && scan_next(&sc, &key, &val); i++) {
+        struct msg_out_row row;
+        if (rec_decode(tx, val, MSG_OUT_ROW, &row) && !sv_eqc(row.state, "unknown") && !sv_eqc(row.state, "dead")) {
+            oldest = older(oldest, row.created_ms);
+        }
+    }
+    scan_close(&sc);
+    return oldest;
+}
+
+void stats_gauges(struct tx *tx)
+{
+    static int64_t looked_ms;
+    const struct msg_r_state *st = &tx->s->state;
+    uint64_t used, map;
+    counter_set(C_accepted, st->received);
+    counter_set(C_runs_ok, st->answered);
+    counter_set(C_runs_failed, st->failed);
+    counter_set(C_runs_queued, st->queued);
+    counter_set(C_runs_running, st->running);
+    counter_set(C_out_queued, st->out_queued);
+    counter_set(C_out_unknown, st->out_unknown);
+    counter_set(C_out_dead, st->out_dead);
+    counter_set(C_sessions, st->sessions);
+    counter_set(C_journal_pending, st->queued + st->running);
+    db_size(&tx->s->db, &used, &map);
+    counter_set(C_db_bytes, used);
+    counter_set(C_map_bytes, map);
+    int64_t now = clock_mono_ms();
+    if (tx->db_err == 0 && (now - looked_ms >= OLDEST_MS || st->queued == 0 || st->out_queued == 0)) {
+        looked_ms = now;
+        counter_set(C_runs_oldest, st->queued > 0 ? (uint64_t)oldest_run(tx) : 0);
+        counter_set(C_out_oldest, st->out_queued > 0 ? (uint64_t)oldest_delivery(tx) : 0);
+    }
 }

@@ -183,6 +183,18 @@ int store_exit_code(const struct store *s)
     return s->exit_code;
 }
 
+void store_quiet(struct store *s)
+{
+    buf_free(&s->scratch);
+    buf_free(&s->bodies);
+    s->scratch = BUF_INIT(SCRATCH_MAX);
+    s->bodies = BUF_INIT(BODIES_MAX);
+    xfree(s->outs);
+    s->outs = NULL;
+    s->outs_n = s->outs_cap = 0;
+    db_let_go();
+}
+
 uint64_t store_commits(const struct store *s)
 {
     return s->commits;

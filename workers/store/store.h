@@ -90,6 +90,8 @@ bool store_has_news(const struct store *s);
 const char *store_degraded(const struct store *s);
 /* 0, or the exit code with which the process must end (the disk has lost what it had confirmed). */
 int store_exit_code(const struct store *s);
+/* Nothing to do for a while: what is only kept for speed goes. Between turns. */
+void store_quiet(struct store *s);
 /* Transactions committed since start. */
 uint64_t store_commits(const struct store *s);
 /* Tests: the next commit fails with this errno. */

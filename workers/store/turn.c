@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "common/counter.h"
 #include "common/log.h"
 #include "proto/wire.h"
 #include "workers/store/body.h"
@@ -179,6 +180,7 @@ static int finish_txn(struct tx *tx)
         return rc;
     }
     crash_point("store.after_commit");
+    histogram_add(H_commit, us);
     s->latency[s->commits % LATENCIES] = (uint32_t)(us > UINT32_MAX ? UINT32_MAX : us);
     s->commits++;
     body_collect(s);
@@ -233,6 +235,7 @@ static int turn_once(struct store *s, const struct store_req *reqs, size_t n)
     sched_pump(&tx);
     sweep(&tx);
     s->next_due = plan(&tx);
+    stats_gauges(&tx);
     return finish_txn(&tx);
 }
 
@@ -333,6 +336,8 @@ void store_turn(struct store *s, const struct store_req *reqs, size_t n)
             s->next_due = min_due(s->next_due, clock_real_ms() + RETRY_MS);
         }
     }
+    counter_set(C_store_degraded, s->degraded[0] != '\0');
+    counter_add(C_store_requests, n);
     crash_point("store.before_reply");
     out_send_all(s);
     if (s->bodies.cap > BODIES_KEPT) {
