@@ -15,6 +15,7 @@
 #include "common/id.h"
 #include "common/log.h"
 #include "common/tz.h"
+#include "workers/edge/approvals.h"
 #include "workers/edge/devices.h"
 #include "workers/edge/events.h"
 #include "workers/edge/health.h"
@@ -171,6 +172,8 @@ static void connect_planes(struct edge *e)
     store_on_push(e->store, MSG_ROW, runs_on_row, e);
     store_on_push(e->store, MSG_DEVICE_NEWS, devices_on_news, e);
     store_on_push(e->store, MSG_CRON_NEWS, events_on_cron, e);
+    store_on_push(e->store, MSG_APPROVALS, approvals_on_news, e);
+    store_on_push(e->store, MSG_APPROVAL_ENDED, approvals_on_news, e);
     store_on_up(e->store, on_store_up, e);
     bus_subscribe(e->bus, "run", runs_on_event, e);
     bus_subscribe(e->bus, "chan", health_on_chan, e);
@@ -232,6 +235,7 @@ static struct edge *edge_new(struct worker *w)
     e->started_ms = clock_real_ms();
     e->presence_version = 1;
     list_init(&e->conns);
+    list_init(&e->approval_calls);
     list_init(&e->channels);
     id_uuid(e->boot_id);
     metrics_init(e);

@@ -68,6 +68,7 @@ struct edge {
     struct rpc_table *rpc;
 
     struct list conns; /* struct conn.all */
+    struct list approval_calls; /* struct rpc_call.of_run: calls that wait for a decision */
     size_t conns_n, ready_n;
     struct map waiting; /* address -> (void *) number of sockets that have not logged in yet */
 

@@ -283,6 +283,7 @@ void check_all(struct tx *tx, bool deep, struct buf *out)
     check_dead(tx, out);
     check_clock(tx, out);
     check_bodies(tx, deep, out);
+    check_approvals(tx, out);
     tx->a = outer;
     arena_free(&row);
 }

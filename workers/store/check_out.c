@@ -93,6 +93,34 @@ void check_dead(struct tx *tx, struct buf *out)
     scan_close(&sc);
 }
 
+/* Whoever waits for an answer must not wait for ever. */
+void check_approvals(struct tx *tx, struct buf *out)
+{
+    struct scan sc;
+    sv id;
+    sv v;
+    scan_open(&sc, tx, T_APPROVAL, SV(""), 0, false);
+    while (scan_next(&sc, &id, &v)) {
+        struct msg_approval a;
+        struct key k = {.n = 0};
+        if (!rec_decode(tx, v, MSG_APPROVAL, &a)) {
+            FINDING("approval %.*s cannot be read", SV_ARG(id));
+            continue;
+        }
+        bool pending = sv_eqc(a.state, "pending");
+        if (pending != (a.resolved_ms == 0)) {
+            FINDING("approval %.*s is %.*s and %s", SV_ARG(id), SV_ARG(a.state), pending ? "has ended" : "has not ended");
+        }
+        key_u64(&k, (uint64_t)a.expires_ms);
+        key_u8(&k, TIMER_APPROVAL);
+        key_add(&k, id);
+        if (pending && !tx_get(tx, T_TIMER, key_sv(&k), &v)) {
+            FINDING("approval %.*s waits and nothing ends it", SV_ARG(id));
+        }
+    }
+    scan_close(&sc);
+}
+
 void check_clock(struct tx *tx, struct buf *out)
 {
     struct scan sc;

@@ -156,6 +156,7 @@ enum timer_kind {
     TIMER_DEVREQ = 'v', /* id: key in table devreq: a request expires */
     TIMER_CRONLOG = 'h', /* id: key in table cronlog: an entry expires */
     TIMER_OUTD = 'x',  /* id: delivery id: a tombstone expires */
+    TIMER_APPROVAL = 'y', /* id: approval id: it expires, later it is forgotten */
     TIMER_KEEP = 'k',  /* id: session hash: a session that is kept for a while only may go */
 };
 /* A timer is a hint: whoever handles it checks whether it still applies, so nobody has to delete one. */

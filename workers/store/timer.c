@@ -4,6 +4,7 @@
  * Never: carries state: a timer is a hint that is checked against the row it is about.
  * Tested in: tests/unit/store/test_queue.c
  */
+#include "workers/store/approval.h"
 #include "workers/store/cron.h"
 #include "workers/store/device.h"
 
@@ -45,6 +46,9 @@ static void fire(struct tx *tx, enum timer_kind kind, sv id)
         break;
     case TIMER_CRONLOG:
         cron_expire(tx, id);
+        break;
+    case TIMER_APPROVAL:
+        approval_timer(tx, id);
         break;
     case TIMER_OUTD:
         out_expire(tx, id);
