@@ -17,7 +17,9 @@ const sites = {
     "store.before_commit:4": "store", "store.after_commit:4": "store", "store.before_reply:6": "store",
     "store.between_sends:6": "store", "agent.before_intent": "agent-1", "agent.after_intent": "agent-1",
     "agent.before_tool": "agent-1", "agent.after_tool": "agent-1", "agent.before_result": "agent-1", "agent.after_result": "agent-1",
-    "agent.before_finish": "agent-1", "agent.after_finish": "agent-1", "chan.before_send": "webhook/shop",
+    "agent.before_finish": "agent-1", "agent.after_finish": "agent-1", "chan.before_ingest": "webhook/shop",
+    "chan.after_ingest": "webhook/shop", "chan.before_send": "webhook/shop", "chan.after_send": "webhook/shop",
+    "chan.after_receipt": "webhook/shop", "cron.before_ingest": "cron", "edge.before_ingest": "edge", "edge.after_ingest": "edge",
     "chan.before_receipt": "webhook/shop", "cron.after_ingest": "cron",
 };
 

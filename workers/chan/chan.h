@@ -105,6 +105,8 @@ void chan_set_ctx(struct chan *c, void *ctx);
  * others have been told to pause before this happens, and lose the event).
  */
 int chan_inbound(struct chan *c, const struct chan_event *e, chan_done_fn *done, void *ctx) ATTR_NODISCARD;
+/* In a done callback with ERR_BUSY: the time after which the store may have room again, in ms. */
+uint64_t chan_busy_ms(const struct chan *c);
 /* Forgets every done callback with this ctx; the events themselves go on. */
 void chan_forget(struct chan *c, void *ctx);
 

@@ -46,6 +46,7 @@ struct chan {
 
     struct inbound *in;
     struct outbound *out;
+    uint64_t busy_ms; /* what the store asked for when it last said BUSY */
     bool draining;
 };
 

@@ -149,6 +149,11 @@ void chan_identity(struct chan *c, sv who)
     }
 }
 
+uint64_t chan_busy_ms(const struct chan *c)
+{
+    return c->busy_ms;
+}
+
 void chan_count_reconnect(struct chan *c)
 {
     c->reconnects++;

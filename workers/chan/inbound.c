@@ -159,6 +159,7 @@ static void on_ingested(void *ctx, int err, uint16_t type, const void *body)
         err = ERR_INTERNAL;
     }
     if (err == OK) {
+        crash_point("chan.after_ingest");
         settle(it, OK, (const struct msg_ingested *)body);
         return;
     }
@@ -167,6 +168,10 @@ static void on_ingested(void *ctx, int err, uint16_t type, const void *body)
         log_warn("the store did not take a message (%s); it is tried again", err_name(err));
         loop_timer_start(&it->again, RETRY_MS);
         return;
+    }
+    if (err == ERR_BUSY) {
+        const struct msg_status *st = (const struct msg_status *)body;
+        it->in->c->busy_ms = st && st->retry_ms > 0 ? st->retry_ms : RETRY_MS;
     }
     if (!again) {
         const struct msg_status *st = (const struct msg_status *)body;
@@ -179,8 +184,13 @@ static void on_ingested(void *ctx, int err, uint16_t type, const void *body)
 
 static void send_item(struct item *it)
 {
-    int64_t within = it->in->c->row->cls == CLASS_A ? WITHIN_A_MS : WITHIN_MS;
-    store_call(worker_store(it->in->c->worker), MSG_INGEST, &it->m, within, on_ingested, it);
+    struct plane_store *store = worker_store(it->in->c->worker);
+    crash_point("chan.before_ingest");
+    if (it->in->c->row->cls == CLASS_A) {
+        store_try(store, MSG_INGEST, &it->m, WITHIN_A_MS, on_ingested, it); /* BUSY goes on to whoever waits */
+    } else {
+        store_call(store, MSG_INGEST, &it->m, WITHIN_MS, on_ingested, it);
+    }
 }
 
 static void dispatch(struct inbound *in)

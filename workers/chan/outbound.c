@@ -152,6 +152,7 @@ static void hand_to_driver(struct delivery *d)
     d->with_driver = true;
     crash_point("chan.before_send");
     c->driver->send_part(c, &d->part);
+    crash_point("chan.after_send");
 }
 
 static void on_begin(void *ctx, int err, uint16_t type, const void *body)
@@ -175,6 +176,7 @@ static void send_begin(struct delivery *d)
 {
     struct msg_begin m = {.delivery_id = d->m.delivery_id, .part = d->i, .parts = d->n};
     d->beginning = true;
+    crash_point("chan.before_begin");
     store_call(store_of(d->out), MSG_BEGIN, &m, WITHIN_MS, on_begin, d);
 }
 
@@ -216,6 +218,7 @@ static void on_receipt(void *ctx, int err, uint16_t type, const void *body)
         finish(d);
         return;
     }
+    crash_point("chan.after_receipt");
     bool delivered = sv_eq(d->receipt.outcome, SV("delivered"));
     d->receipt = (struct msg_receipt){.parts = 0};
     if (!delivered) {

@@ -152,6 +152,7 @@ static void fire(struct cron *c, const struct msg_cron_job *job)
         tell_done(s, SV_NULL);
         return;
     }
+    crash_point("cron.before_ingest");
     due_ingest(&own, &s->arena, &s->m);
     store_call(worker_store(c->w), MSG_INGEST, &s->m, WITHIN_MS, on_ingested, s);
 }

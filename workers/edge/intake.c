@@ -61,7 +61,8 @@ void intake_send(struct rpc_call *call, const struct intake *in, rpc_reply_fn *f
         .ts_ms = now,
         .received_ms = now,
     };
-    rpc_store(call, MSG_INGEST, &m, fn);
+    crash_point("edge.before_ingest");
+    rpc_store_try(call, MSG_INGEST, &m, fn);
 }
 
 void intake_models(struct buf *b, const struct edge *e)

@@ -194,6 +194,13 @@ void rpc_store(struct rpc_call *call, uint16_t type, const void *body, rpc_reply
     store_call(call->e->store, type, body, RPC_STORE_MS, on_store, call);
 }
 
+void rpc_store_try(struct rpc_call *call, uint16_t type, const void *body, rpc_reply_fn *fn)
+{
+    call->pending++;
+    call->on_reply = fn;
+    store_try(call->e->store, type, body, RPC_STORE_MS, on_store, call);
+}
+
 void rpc_fail_with(struct rpc_call *call, const struct rpc_error *err)
 {
     count_call(call, false);

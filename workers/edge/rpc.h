@@ -91,6 +91,8 @@ void rpc_fail_scope(struct rpc_call *call, const char *scope);
 void rpc_fail_store(struct rpc_call *call, int err, uint16_t type, const void *body);
 /* Asks the store; fn gets the answer (body dies with the call of fn) and usually ends the call. */
 void rpc_store(struct rpc_call *call, uint16_t type, const void *body, rpc_reply_fn *fn);
+/* The same, but BUSY of the store is told to the client at once, with the time to wait. */
+void rpc_store_try(struct rpc_call *call, uint16_t type, const void *body, rpc_reply_fn *fn);
 /* From now on `fn` runs when the time is over; it must end the call. */
 void rpc_deadline(struct rpc_call *call, int64_t ms, void (*fn)(struct rpc_call *call));
 /* Frees the call without an answer (the answer was made by other means). */

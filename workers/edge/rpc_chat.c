@@ -81,6 +81,7 @@ static void on_ingested(struct rpc_call *call, int err, uint16_t type, const voi
         rpc_fail_store(call, err, type, body);
         return;
     }
+    crash_point("edge.after_ingest");
     const struct msg_ingested *in = body;
     struct edge *e = call->e;
     if (sv_eqc(in->state, "command")) {

@@ -38,6 +38,7 @@ struct request {
     uint64_t rid;
     uint16_t type;
     int err;           /* in failed: what to tell; body is then the text */
+    bool tell_busy;    /* store_try */
     const char *field; /* in failed: the field that broke its limits, or NULL */
     int64_t next_ms, deadline_ms; /* monotonic */
     int64_t real_deadline_ms;
@@ -208,7 +209,7 @@ static void on_up(void *ctx, bool restarted)
 /* BUSY with time left: wait as long as the store wishes, then try again. */
 static bool retry_busy(struct plane_store *p, struct request *r, const struct msg_status *st)
 {
-    if (st->code != ERR_BUSY) {
+    if (st->code != ERR_BUSY || r->tell_busy) {
         return false;
     }
     int64_t now = clock_mono_ms();
@@ -334,8 +335,8 @@ static uint64_t new_rid(struct plane_store *p)
     return p->last_rid;
 }
 
-void store_call(struct plane_store *p, uint16_t type, const void *body, int64_t within_ms,
-                store_reply_fn *cb, void *ctx)
+static struct request *request(struct plane_store *p, uint16_t type, const void *body, int64_t within_ms,
+                               store_reply_fn *cb, void *ctx)
 {
     struct wire_error why = {0};
     buf_reset(&p->body);
@@ -364,7 +365,7 @@ void store_call(struct plane_store *p, uint16_t type, const void *body, int64_t 
     p->bytes += r->n;
     if (err != OK) {
         fail_later(p, r, err);
-        return;
+        return r;
     }
     int64_t now = clock_mono_ms();
     r->rid = new_rid(p);
@@ -378,6 +379,17 @@ void store_call(struct plane_store *p, uint16_t type, const void *body, int64_t 
         r->next_ms = now + RESEND_MS; /* on_up sends it: a store that does not know us drops it */
     }
     arm(p, r->next_ms < r->deadline_ms ? r->next_ms : r->deadline_ms, now);
+    return r;
+}
+
+void store_call(struct plane_store *p, uint16_t type, const void *body, int64_t within_ms, store_reply_fn *cb, void *ctx)
+{
+    (void)request(p, type, body, within_ms, cb, ctx);
+}
+
+void store_try(struct plane_store *p, uint16_t type, const void *body, int64_t within_ms, store_reply_fn *cb, void *ctx)
+{
+    request(p, type, body, within_ms, cb, ctx)->tell_busy = true;
 }
 
 void store_forget(struct plane_store *p, void *ctx)

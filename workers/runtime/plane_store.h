@@ -28,6 +28,9 @@ void plane_store_free(struct plane_store *p);
  * ERR_BAD, deferred. within_ms: e.g. 30000; BUSY answers are retried until then after the wait they name. */
 void store_call(struct plane_store *p, uint16_t type, const void *body, int64_t within_ms,
                 store_reply_fn *cb, void *ctx);
+/* The same, but BUSY is told at once, with the STATUS that names the wait: for those who have somebody waiting. */
+void store_try(struct plane_store *p, uint16_t type, const void *body, int64_t within_ms,
+               store_reply_fn *cb, void *ctx);
 /* Forgets every request with this ctx: its callback is not called any more. */
 void store_forget(struct plane_store *p, void *ctx);
 /* Handler for pushes of this type (GRANT, DELIVER, RUN ...). */

@@ -203,6 +203,7 @@ static bool listed_dead(struct tx *tx, sv journal_key)
 
 static void check_journal(struct tx *tx, struct buf *out)
 {
+    uint64_t waiting = 0;
     struct scan sc;
     sv k;
     sv v;
@@ -215,6 +216,7 @@ static void check_journal(struct tx *tx, struct buf *out)
             FINDING("a journal row cannot be read");
             continue;
         }
+        waiting += j.bytes;
         bool has_run = !sv_empty(j.run_id) && run_get(tx, j.run_id, &run);
         bool pending = sv_eqc(j.state, "pending");
         if (sv_eqc(j.state, "dead") && !listed_dead(tx, k)) {
@@ -227,6 +229,10 @@ static void check_journal(struct tx *tx, struct buf *out)
         }
     }
     scan_close(&sc);
+    if (waiting != tx->s->state.waiting_bytes) {
+        FINDING("counters say %llu bytes wait for an answer, the messages have %llu",
+                (unsigned long long)tx->s->state.waiting_bytes, (unsigned long long)waiting);
+    }
     if (tx_count(tx, T_JOURNAL) != tx->s->state.journal_rows) {
         FINDING("counters say %llu journal rows, there are %zu", (unsigned long long)tx->s->state.journal_rows,
                 tx_count(tx, T_JOURNAL));

@@ -291,6 +291,7 @@ static int start_run(struct tx *tx, struct msg_ingest *in, sv key, struct msg_r_
     if (rc == ERR_FULL) {
         /* Refused, and said so; the key stays free, so a later try is a new message. */
         (void)tx_del(tx, T_JOURNAL, sv_mem(&seq, sizeof(seq)));
+        tx->s->state.waiting_bytes -= j->bytes;
         a.run_id = SV_NULL;
         a.state = SV("ignored");
         a.text = SV("Message not queued: too many messages are waiting already.");
@@ -334,9 +335,9 @@ int ingest(struct tx *tx, struct client *from, const void *msg)
         memcpy(&seq, seen.p, sizeof(seq));
         return answer_repeat(tx, &in, seq, j.hash);
     }
-    if (tx->s->state.queued >= QUEUED_MAX) {
-        tx->retry_ms = 1000;
-        return refuse(tx, ERR_BUSY, NULL, "too many messages wait for an answer");
+    rc = pressure_door(tx, &in);
+    if (rc != OK) {
+        return rc;
     }
     if (sv_eqc(in.access, "pair")) {
         struct msg_ingested a = {.session_key = SV_NULL};

@@ -135,6 +135,15 @@ void out_add_note(struct tx *tx, const struct route *to, sv text);
 void out_pump(struct tx *tx, sv account_hash);
 sv out_account_hash(struct tx *tx, sv channel, sv account);
 
+/* ---- how much we take (pressure.c) ---- */
+
+/* The door for a new message: OK, or BUSY with words and a time. */
+int pressure_door(struct tx *tx, const struct msg_ingest *in) ATTR_NODISCARD;
+/* A commit took so long. */
+void pressure_commit(struct store *s, int64_t us);
+/* Why no new message is taken, whoever sends it; "": all is well. */
+const char *pressure_store(struct store *s);
+
 /* ---- known chats (chats.c) ---- */
 
 /* A message came from this chat, and answers go there. */

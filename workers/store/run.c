@@ -43,8 +43,18 @@ bool run_input(struct tx *tx, const struct run *run, struct msg_r_journal *j, st
     return j->in_n == 1;
 }
 
+/* What a waiting message takes: the texts that can be long. */
+static uint64_t waiting_bytes(const struct msg_r_journal *j)
+{
+    const struct msg_ingest *in = j->in_n == 1 ? &j->in[0] : NULL;
+    return in && sv_eqc(j->state, "pending") ? in->text.n + in->history.n + in->raw.n + in->extra_system.n : 0;
+}
+
 void journal_put(struct tx *tx, uint64_t seq, struct msg_r_journal *j)
 {
+    uint64_t bytes = waiting_bytes(j);
+    tx->s->state.waiting_bytes += bytes - j->bytes; /* unsigned: right in both directions */
+    j->bytes = bytes;
     rec_put(tx, T_JOURNAL, seq_key(&seq), MSG_R_JOURNAL, j);
 }
 

@@ -48,6 +48,10 @@ int stats_get(struct tx *tx, struct client *from, const void *msg)
                                   .sessions = st->sessions,
                                   .commits = tx->s->commits,
                                   .degraded = sv_of(tx->s->degraded)};
+    if (sv_empty(info.degraded)) {
+        info.degraded = sv_of(pressure_store(tx->s));
+    }
+    info.waiting_bytes = st->waiting_bytes;
     latencies(tx, &info);
     db_size(&tx->s->db, &info.db_bytes, &info.map_bytes);
     if (m->check) {

@@ -45,6 +45,7 @@ struct store_conf store_conf_read(const struct conf *c, const char *dir)
         .debounce_ms = (int64_t)at_least(conf_int(c, "messages.queue.debounceMs", 500), 0),
         .cap = at_least(conf_int(c, "messages.queue.cap", 20), 1),
         .drop = strcmp(drop, "old") == 0 ? DROP_OLD : strcmp(drop, "new") == 0 ? DROP_NEW : DROP_SUMMARIZE,
+        .max_queued = at_least(conf_int(c, "store.maxQueued", 10000), 2),
         .width_main = at_least(conf_int(c, "agents.defaults.maxConcurrent", 4), 1),
         .width_cron = at_least(conf_int(c, "cron.maxConcurrentRuns", 1), 1),
         .timeout_ms = at_least(conf_int(c, "agents.defaults.timeoutSeconds", 600), 0) * 1000,

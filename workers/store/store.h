@@ -33,6 +33,7 @@ struct store_conf {
     int64_t debounce_ms;   /* messages.queue.debounceMs */
     uint64_t cap;          /* messages.queue.cap: inputs that wait in one session */
     enum queue_drop drop;  /* messages.queue.drop */
+    uint64_t max_queued;   /* store.maxQueued: messages that wait for an answer, in all */
     uint64_t width_main;   /* agents.defaults.maxConcurrent */
     uint64_t width_cron;   /* cron.maxConcurrentRuns */
     uint64_t timeout_ms;   /* agents.defaults.timeoutSeconds, as ms; 0: none */

@@ -31,8 +31,6 @@ enum lane { LANE_MAIN, LANE_CRON, LANE_COUNT };
 #define ABORT_MS 5000
 #define RUN_ATTEMPTS 3
 #define RUN_SAME_STEP 2 /* workers lost without a step stored in between */
-/* Runs that may wait in all; above that INGEST is answered BUSY. */
-#define QUEUED_MAX 10000
 
 /*
  * A live peer: what it said about itself since it (or we) started. Nothing here is durable: peers repeat it
@@ -70,8 +68,17 @@ struct out {
 
 #define LATENCIES 1024
 
+/* What pressure.c remembers; all of it is forgotten by a restart, which does no harm. */
+struct pressure {
+    unsigned slow;     /* slow commits, one not long after the other */
+    int64_t slow_ms;   /* the last one; monotonic */
+    int64_t looked_ms; /* at the disk */
+    bool low;          /* there was no room */
+};
+
 struct store {
     struct store_conf conf;
+    struct pressure pressure;
     struct db db;
     store_send_fn *send;
     void *send_ctx;

@@ -183,6 +183,7 @@ static int finish_txn(struct tx *tx)
     histogram_add(H_commit, us);
     s->latency[s->commits % LATENCIES] = (uint32_t)(us > UINT32_MAX ? UINT32_MAX : us);
     s->commits++;
+    pressure_commit(s, us);
     body_collect(s);
     if (us > STALL_US) {
         peer_forgive(s, us / 1000);

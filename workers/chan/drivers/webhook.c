@@ -204,7 +204,8 @@ static void on_done(void *ctx, int err, const struct msg_ingested *a)
     } else if (err == ERR_BAD || err == ERR_TOOBIG) {
         refuse(h, &p->from, err == ERR_BAD ? 400 : 413, 0, NULL, err_text(err));
     } else {
-        refuse(h, &p->from, 503, 2, NULL, "not stored, try again");
+        unsigned wait_s = err == ERR_BUSY ? (unsigned)((chan_busy_ms(h->c) + 999) / 1000) : 2;
+        refuse(h, &p->from, 503, wait_s, NULL, "not stored, try again");
     }
     pending_free(p);
 }
