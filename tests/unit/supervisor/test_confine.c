@@ -53,7 +53,7 @@ static int setup(void **st)
 static int teardown(void **st)
 {
     (void)st;
-    static const char *const below[] = {"state/db/data.mdb", "state/db", "run/store", "run/bus", "run", "state", ""};
+    static const char *const below[] = {"state/db/data.mdb", "state/db", "state/workspace", "run/store", "run/bus", "run", "state", ""};
     char path[128];
     for (size_t i = 0; i < ARRAY_LEN(below); i++) {
         snprintf(path, sizeof path, "%s/%s", dir, below[i]);
