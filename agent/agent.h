@@ -153,6 +153,8 @@ void turn_cancel(struct run *r);
 /* ---- offer.c */
 /* Which tools this conversation has: r->hidden_tools. */
 void offer_tools(struct run *r);
+/* Appends "name<tab>description<newline>" of every tool that the configuration does not deny. */
+void offer_list(const struct conf *c, struct buf *dst);
 bool offer_has(const struct run *r, const struct tool *t);
 
 /* ---- effects.c */

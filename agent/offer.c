@@ -32,6 +32,16 @@ void offer_tools(struct run *r)
     }
 }
 
+void offer_list(const struct conf *c, struct buf *dst)
+{
+    for (size_t i = 0; i < tool_count(); i++) {
+        const struct tool *t = tool_at(i);
+        if (!denied(c, t)) {
+            buf_printf(dst, "%s\t%s\n", t->name, t->description);
+        }
+    }
+}
+
 bool offer_has(const struct run *r, const struct tool *t)
 {
     return (r->hidden_tools >> (size_t)(t - tool_at(0)) & 1) == 0;

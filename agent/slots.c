@@ -119,14 +119,18 @@ static void publish_model(void *ctx)
     loop_timer_start(&ag->publish, PUBLISH_MS);
     int rc = models_pick(&ag->models, "main", SV_NULL, 0, &c, &why);
     if (rc == OK) {
+        struct buf tools = BUF_INIT(8192);
+        offer_list(ag->conf, &tools);
         struct msg_model m = {
             .provider = sv_of(c.provider->id),
             .model = sv_of(c.model),
             .api = sv_of(c.provider->dialect->api),
             .window = c.window,
             .why = sv_of(c.why),
+            .tools = buf_view(&tools),
         };
         bus_publish(ag->bus, "model", MSG_MODEL, &m);
+        buf_free(&tools);
     } else if (rc == ERR_UNAVAILABLE) {
         struct msg_model m = {.provider = SV("none"), .model = SV("none"), .why = sv_sub(buf_view(&why), 0, 256)};
         bus_publish(ag->bus, "model", MSG_MODEL, &m);

@@ -51,6 +51,7 @@ struct chan_row {
 struct model_row {
     char provider[65], model[129], api[65], why[257];
     uint64_t window;
+    char tools[8193]; /* "name\tdescription\n"... */
 };
 
 struct edge {

@@ -97,6 +97,7 @@ void health_on_model(void *ctx, uint16_t type, const void *body, bool gap)
     sv_copy(e->model.model, sizeof e->model.model, m->model);
     sv_copy(e->model.api, sizeof e->model.api, m->api);
     sv_copy(e->model.why, sizeof e->model.why, m->why);
+    sv_copy(e->model.tools, sizeof e->model.tools, m->tools);
     e->model.window = m->window;
 }
 

@@ -38,7 +38,7 @@ void intake_send(struct rpc_call *call, const struct intake *in, rpc_reply_fn *f
 {
     static const sv names[] = {
         [INTAKE_NONE] = {NULL, 0}, [INTAKE_STOP] = {"stop", 4}, [INTAKE_NEW] = {"new", 3}};
-    sv key = rpc_str(call, "idempotencyKey");
+    sv key = in->key.n > 0 ? in->key : rpc_str(call, "idempotencyKey");
     int64_t now = clock_real_ms();
     const struct msg_ingest m = {
         .channel = SV("webchat"),

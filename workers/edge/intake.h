@@ -15,6 +15,7 @@ enum intake_command { INTAKE_NONE, INTAKE_STOP, INTAKE_NEW };
 #define INTAKE_NEW_TEXT "\xe2\x9c\x85 New session started."
 
 struct intake {
+    sv key; /* run id and idempotency key; empty: the call's "idempotencyKey" */
     sv queue_mode, extra_system, model, lane;
     int64_t timeout_ms;
     bool deliver;

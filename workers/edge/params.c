@@ -56,7 +56,7 @@ static const char *kind_text(enum param_kind kind)
 {
     static const char *const text[] = {
         [P_ANY] = "anything", [P_STR] = "string", [P_INT] = "integer", [P_NUM] = "number",
-        [P_BOOL] = "boolean", [P_OBJ] = "object", [P_ARR] = "array",   [P_STRS] = "array of strings",
+        [P_BOOL] = "boolean", [P_OBJ] = "object", [P_ARR] = "array",   [P_STRS] = "array of strings", [P_WORD] = "string or null",
     };
     return text[kind];
 }
@@ -93,6 +93,8 @@ static bool kind_ok(enum param_kind kind, const json_t *v)
         return json_is_array(v);
     case P_STRS:
         return is_strings(v);
+    case P_WORD:
+        return json_is_string(v) || json_is_null(v);
     }
     return false;
 }
@@ -134,7 +136,7 @@ static void check_value(struct check *k, const char *path, const struct param *p
         buf_printf(k->why, "must be %s", kind_text(p->kind));
         return;
     }
-    if (p->kind == P_STR) {
+    if (p->kind == P_STR || (p->kind == P_WORD && json_is_string(v))) {
         check_string(k, path, p, sv_mem(json_string_value(v), json_string_length(v)));
     } else if (p->kind == P_INT) {
         check_integer(k, path, p, json_integer_value(v));

@@ -14,7 +14,7 @@
 
 #include "common/json.h"
 
-enum param_kind { P_ANY, P_STR, P_INT, P_NUM, P_BOOL, P_OBJ, P_ARR, P_STRS /* array of strings */ };
+enum param_kind { P_ANY, P_STR, P_INT, P_NUM, P_BOOL, P_OBJ, P_ARR, P_STRS /* array of strings */, P_WORD /* string, or null to clear */ };
 
 struct param {
     const char *name;

@@ -43,9 +43,10 @@ static const char *classification(sv key)
     return strcmp(row_kind(key), "group") == 0 ? "group" : sv_chr(rest, ':') >= 0 ? "direct" : "custom";
 }
 
-static void add_flags(struct buf *b)
+static void add_flags(struct buf *b, const struct msg_session *s)
 {
-    buf_str(b, ",\"archived\":false,\"pinned\":false,\"unread\":false");
+    buf_printf(b, ",\"archived\":%s,\"pinned\":%s,\"unread\":%s", s->archived_ms > 0 ? "true" : "false",
+               s->pinned_ms > 0 ? "true" : "false", s->unread ? "true" : "false");
 }
 
 void row_session(struct buf *b, const struct msg_session *s, int64_t now_ms, unsigned extra)
@@ -69,9 +70,13 @@ void row_session(struct buf *b, const struct msg_session *s, int64_t now_ms, uns
         buf_json_str(b, s->active_run);
     }
     buf_ch(b, ']');
-    add(b, "modelProvider", s->provider);
-    add(b, "model", s->model);
-    add_flags(b);
+    sv want = s->model_want, provider = sv_chr(want, '/') > 0 ? sv_cut(&want, '/') : s->provider;
+    add(b, "modelProvider", provider);
+    add(b, "model", want.n > 0 ? want : s->model);
+    add_flags(b, s);
+    add(b, "category", s->category);
+    add(b, "icon", s->icon);
+    add(b, "color", s->color);
     add(b, "label", s->label);
     add(b, "displayName", s->label);
     add(b, "channel", s->channel);
@@ -99,7 +104,8 @@ void row_no_session(struct buf *b, sv key, const struct model_row *model, int64_
     buf_str(b, ",\"hasActiveRun\":false,\"activeRunIds\":[]");
     add(b, "modelProvider", sv_of(model->provider));
     add(b, "model", sv_of(model->model));
-    add_flags(b);
+    static const struct msg_session none;
+    add_flags(b, &none);
     buf_str(b, ",\"activeLeafEntryId\":null}");
 }
 

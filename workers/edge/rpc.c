@@ -28,6 +28,7 @@ struct rpc_method {
     rpc_fn *fn;
     const struct param *params;
     unsigned flags;
+    const char *fixed; /* the answer, always the same; fn is NULL then */
 };
 
 /* ---- the tables of proto/rpc.def ------------------------------------------------------------------- */
@@ -38,15 +39,20 @@ struct rpc_method {
 #define RPC(fn, name, scope, rows, result, flags, doc)                                             \
     static const struct param params_##fn[] = {rows(P){NULL, P_ANY, false, 0, 0, NULL, NULL}};     \
     rpc_fn rpc_##fn;
+#define FIXED(fn, name, scope, rows, result, json, doc)                                             \
+    static const struct param params_##fn[] = {rows(P){NULL, P_ANY, false, 0, 0, NULL, NULL}};
 #include "proto/rpc.def"
+#undef FIXED
 #undef RPC
 #undef P
 #undef OPT
 #undef REQ
 
 static const struct rpc_method METHODS[] = {
-#define RPC(fn, name, scope, rows, result, flags, doc) {name, scope, rpc_##fn, params_##fn, flags},
+#define RPC(fn, name, scope, rows, result, flags, doc) {name, scope, rpc_##fn, params_##fn, flags, NULL},
+#define FIXED(fn, name, scope, rows, result, json, doc) {name, scope, NULL, params_##fn, RPC_ADVERTISED, json},
 #include "proto/rpc.def"
+#undef FIXED
 #undef RPC
 };
 
@@ -386,7 +392,14 @@ static void call_method(struct conn *c, const struct rpc_method *m, struct frame
     loop_timer_init(&call->deadline, c->e->loop, on_deadline, call);
     list_add_tail(&c->calls, &call->of_conn);
     c->calls_n++;
-    m->fn(call);
+    if (m->fn != NULL) {
+        m->fn(call);
+        return;
+    }
+    struct buf b;
+    rpc_begin(call, &b);
+    buf_str(&b, m->fixed);
+    rpc_done(call, &b);
 }
 
 static void dispatch(struct conn *c, struct frame *f)

@@ -88,8 +88,7 @@ static void on_list(struct rpc_call *call, int err, uint16_t type, const void *b
 /* Filters for things that no session of ours has: nothing can match. */
 static bool matches_nothing(const struct rpc_call *call)
 {
-    const json_t *archived = json_object_get(call->params, "archived");
-    return json_is_true(archived) || rpc_str(call, "spawnedBy").n > 0 ||
+    return rpc_str(call, "spawnedBy").n > 0 ||
            rpc_str(call, "creatorId").n > 0 || rpc_str(call, "ownerId").n > 0;
 }
 
@@ -99,6 +98,7 @@ void rpc_sessions_list(struct rpc_call *call)
         answer_list(call, NULL, 0, 0);
         return;
     }
+    const json_t *archived = json_object_get(call->params, "archived");
     int64_t minutes = rpc_int(call, "activeMinutes", 0);
     sv label = rpc_str(call, "label"), search = rpc_str(call, "search");
     const struct msg_sessions_list list = {
@@ -106,6 +106,7 @@ void rpc_sessions_list(struct rpc_call *call)
         .offset = (uint64_t)rpc_int(call, "offset", 0),
         .search = search.n > 0 ? search : label,
         .agent_id = rpc_str(call, "agentId"),
+        .archived = json_is_true(archived) ? SV("only") : json_is_string(archived) ? SV("all") : SV_NULL,
         .active_since_ms = minutes > 0 && minutes < 100000000 ? clock_real_ms() - minutes * 60000 : 0,
     };
     rpc_store(call, MSG_SESSIONS_LIST, &list, on_list);

@@ -384,6 +384,20 @@ void emit_session_changed(struct edge *e, sv key, sv session_id, sv run_id, cons
     buf_free(&b);
 }
 
+void emit_session_deleted(struct edge *e, sv key, sv session_id)
+{
+    struct buf b = BUF_INIT(EVENT_MAX);
+    buf_str(&b, "{\"sessionKey\":");
+    buf_json_str(&b, key);
+    buf_str(&b, ",\"sessionId\":");
+    buf_json_str(&b, session_id);
+    buf_str(&b, ",\"agentId\":");
+    buf_json_str(&b, sesskey_agent(key));
+    buf_printf(&b, ",\"reason\":\"delete\",\"ts\":%" PRId64 "}", clock_real_ms());
+    events_broadcast(e, EV_SESSIONS_CHANGED, buf_view(&b), event_to_subscribers, NULL);
+    buf_free(&b);
+}
+
 void emit_row(struct edge *e, const struct msg_row *row)
 {
     char key[SESSKEY_MAX + 1];

@@ -78,6 +78,7 @@ void emit_command(struct edge *e, sv run_id, sv key, sv text);
 /* reason or phase may be NULL. */
 void emit_session_changed(struct edge *e, sv key, sv session_id, sv run_id, const char *reason,
                           const char *phase, const char *status, bool active);
+void emit_session_deleted(struct edge *e, sv key, sv session_id);
 void emit_row(struct edge *e, const struct msg_row *row);
 
 #endif

@@ -161,8 +161,8 @@ static void check_one_session(struct tx *tx, struct buf *out, sv hash, const str
     k.n = 0;
     key_u64(&k, ~(uint64_t)pub->updated_ms);
     key_add(&k, hash);
-    if (tx_get(tx, T_SESSU, key_sv(&k), &val) != (r->keep_ms == 0)) {
-        FINDING("session %.*s is %s the list by time", SV_ARG(pub->key), r->keep_ms ? "wrongly in" : "missing in");
+    if (tx_get(tx, T_SESSU, key_sv(&k), &val) != sess_is_listed(r, pub)) {
+        FINDING("session %.*s is %s the list by time", SV_ARG(pub->key), !sess_is_listed(r, pub) ? "wrongly in" : "missing in");
     }
 }
 
@@ -179,7 +179,7 @@ static void check_sessions(struct tx *tx, struct buf *out)
         if (!rec_decode(tx, v, MSG_R_SESSION, &r) || r.pub_n != 1) {
             FINDING("a session row cannot be read");
         } else {
-            listed += r.keep_ms == 0;
+            listed += sess_is_listed(&r, &r.pub[0]);
             check_one_session(tx, out, k, &r);
         }
     }

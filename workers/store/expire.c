@@ -74,7 +74,8 @@ static bool sweep_jobs(struct tx *tx)
             at->n = 0;
             return false;
         }
-        if (rec_decode(tx, val, MSG_CRON_JOB, &job) && job.due_ms == 0 && job.fired_ms != 0 &&
+        if (rec_decode(tx, val, MSG_CRON_JOB, &job) && sv_eqc(job.kind, "at") && job.due_ms == 0 && job.fired_ms != 0 &&
+            !job.off &&
             tx->now - job.fired_ms >= KEEP_MS) {
             (void)tx_del(tx, T_CRON, key);
         }

@@ -27,7 +27,7 @@ static void push_grant(struct tx *tx, const struct sess *s, const struct run *ru
         .sender = sv_empty(in->sender_name) ? in->sender_id : in->sender_name,
         .context = in->history,
         .extra_system = in->extra_system,
-        .model = in->model,
+        .model = sv_empty(in->model) ? s->pub.model_want : in->model,
         .timeout_ms = run->r.timeout_ms,
         .started_ms = run->pub.started_ms,
         .step = run->pub.step,

@@ -16,6 +16,7 @@ struct sess {
     struct msg_r_session r;
     struct msg_session pub;
     sv hash;            /* of the key */
+    bool listed;        /* stands in table sessu */
     int64_t indexed_ms; /* pub.updated_ms as it stands in table sessu */
     bool exists;
 };
@@ -30,6 +31,12 @@ bool sess_get(struct tx *tx, sv key, struct sess *s);
 /* The row, or a new one (not yet written). */
 void sess_open(struct tx *tx, sv key, sv agent_id, struct sess *s);
 void sess_put(struct tx *tx, struct sess *s);
+/* Out of all tables but the transcript's. */
+void sess_drop(struct tx *tx, struct sess *s);
+/* Is it in the list by time? Not: kept for a while only, archived. */
+bool sess_is_listed(const struct msg_r_session *r, const struct msg_session *pub);
+/* sesschange.c: rows of a deleted session go. */
+void session_rows_timer(struct tx *tx, sv session_id);
 /* A run has ended: a session that is kept for a while only goes that long from now. */
 void sess_keep(struct tx *tx, const struct sess *s);
 /* New transcript that starts with a system row "Reset". */
@@ -164,6 +171,7 @@ enum timer_kind {
     TIMER_CHAT = 'c',  /* id: key in table chat: nobody has written for long */
     TIMER_DEVREQ = 'v', /* id: key in table devreq: a request expires */
     TIMER_CRONLOG = 'h', /* id: key in table cronlog: an entry expires */
+    TIMER_ROWS = 'r',  /* id: session id: rows of a deleted session */
     TIMER_OUTD = 'x',  /* id: delivery id: a tombstone expires */
     TIMER_APPROVAL = 'y', /* id: approval id: it expires, later it is forgotten */
     TIMER_KEEP = 'k',  /* id: session hash: a session that is kept for a while only may go */

@@ -120,6 +120,7 @@ bool sess_get(struct tx *tx, sv key, struct sess *s)
     }
     s->pub = s->r.pub[0];
     s->indexed_ms = s->pub.updated_ms;
+    s->listed = sess_is_listed(&s->r, &s->pub);
     s->exists = true;
     return true;
 }
@@ -147,21 +148,37 @@ static struct key index_key(const struct sess *s, int64_t ms)
     return k;
 }
 
-/* Sessions that are kept for a while only are in no list and in no count. */
-static void put_index(struct tx *tx, const struct sess *s)
+bool sess_is_listed(const struct msg_r_session *r, const struct msg_session *pub)
 {
-    struct key k = index_key(s, s->indexed_ms);
-    if (s->r.keep_ms > 0) {
-        return;
+    return r->keep_ms == 0 && pub->archived_ms == 0;
+}
+
+static void put_index(struct tx *tx, struct sess *s)
+{
+    bool listed = sess_is_listed(&s->r, &s->pub);
+    bool moved = s->indexed_ms != s->pub.updated_ms;
+    if (s->listed && (!listed || moved)) {
+        struct key old = index_key(s, s->indexed_ms);
+        (void)tx_del(tx, T_SESSU, key_sv(&old));
     }
-    if (s->exists && s->indexed_ms != s->pub.updated_ms) {
-        (void)tx_del(tx, T_SESSU, key_sv(&k));
+    if (listed && (!s->listed || moved)) {
+        struct key now = index_key(s, s->pub.updated_ms);
+        tx_put(tx, T_SESSU, key_sv(&now), SV(""));
     }
-    if (!s->exists || s->indexed_ms != s->pub.updated_ms) {
-        k = index_key(s, s->pub.updated_ms);
-        tx_put(tx, T_SESSU, key_sv(&k), SV(""));
+    tx->s->state.sessions += listed && !s->listed;
+    tx->s->state.sessions -= !listed && s->listed;
+    s->listed = listed;
+}
+
+void sess_drop(struct tx *tx, struct sess *s)
+{
+    if (s->listed) {
+        struct key old = index_key(s, s->indexed_ms);
+        (void)tx_del(tx, T_SESSU, key_sv(&old));
+        tx->s->state.sessions--;
     }
-    tx->s->state.sessions += !s->exists;
+    (void)tx_del(tx, T_SESS, s->hash);
+    s->listed = s->exists = false;
 }
 
 void sess_put(struct tx *tx, struct sess *s)

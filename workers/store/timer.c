@@ -50,6 +50,9 @@ static void fire(struct tx *tx, enum timer_kind kind, sv id)
     case TIMER_APPROVAL:
         approval_timer(tx, id);
         break;
+    case TIMER_ROWS:
+        session_rows_timer(tx, id);
+        break;
     case TIMER_OUTD:
         out_expire(tx, id);
         break;
