@@ -11,5 +11,8 @@
 
 /* Appends the whole manual (Markdown); false when it does not fit. */
 bool doc_protocol(struct buf *out);
+/* The methods of the client protocol (docs/protocol-methods.md), and the same as JSON. */
+bool doc_methods(struct buf *out);
+bool doc_methods_json(struct buf *out);
 
 #endif

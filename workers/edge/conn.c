@@ -15,6 +15,7 @@
 #include "common/text.h"
 #include "workers/edge/connect.h"
 #include "workers/edge/presence.h"
+#include "workers/edge/replay.h"
 #include "workers/edge/rpc.h"
 #include "workers/edge/scopes.h"
 #include "workers/edge/server.h"
@@ -79,6 +80,7 @@ void conn_free(struct conn *c)
     loop_timer_stop(&c->kill);
     connect_free(c);
     rpc_cancel_all(c);
+    replay_detach(c);
     subs_drop_all(c);
     outq_clear(&c->out);
     buf_free(&c->in);

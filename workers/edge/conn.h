@@ -35,6 +35,7 @@ struct peer {
 };
 
 struct handshake; /* connect.c */
+struct replay;    /* replay.c */
 
 struct conn {
     struct list all; /* edge.conns */
@@ -65,6 +66,7 @@ struct conn {
     bool by_device_token; /* proved itself with a device token, not with the shared secret */
 
     uint64_t seq;         /* last event number */
+    struct replay *replay; /* NULL: did not ask to be able to resume */
     struct list calls;    /* struct rpc_call.of_conn */
     size_t calls_n;
     unsigned wrong_role_n; /* refusals because of the role, in a row */

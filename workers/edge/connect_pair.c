@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/names.h"
+#include "workers/edge/replay.h"
 #include "workers/edge/scopes.h"
 
 /* ---- letting in ------------------------------------------------------------------------------------ */
@@ -21,7 +22,15 @@ void handshake_accept(struct handshake *h, bool keep_scopes)
     throttle_clear(&c->e->throttle, sv_of(c->peer.addr));
     hello_grant(c, &h->p, keep_scopes ? buf_view(&h->p.scopes) : SV(""));
     c->by_device_token = h->p.has_device && !h->shared_ok;
-    hello_send(c, h->frame.id, h->device.token_n > 0 ? &h->device : NULL);
+    struct buf resume = BUF_INIT(OUT_MSG_MAX / 2);
+    if (h->p.resume) {
+        replay_resume(c, &h->p, &resume);
+    }
+    hello_send(c, h->frame.id, h->device.token_n > 0 ? &h->device : NULL, buf_view(&resume));
+    buf_free(&resume);
+    if (c->replay != NULL) {
+        replay_send(c);
+    }
     conn_ready(c);
     log_info("connected conn=%s client=%s mode=%s peer=%s role=%s scopes=%s", c->conn_id, c->client_id, c->mode,
              c->peer.addr, c->node ? "node" : "operator", c->scopes);

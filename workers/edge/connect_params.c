@@ -52,6 +52,12 @@ static const struct param DEVICE[] = {
     END,
 };
 
+static const struct param RESUME[] = {
+    {"lastSeq", P_INT, true, 0, PARAM_NO, NULL, NULL},
+    STR("bootId", false, PARAM_NO, 64, NULL),
+    END,
+};
+
 static const struct param CONNECT[] = {
     {"minProtocol", P_INT, true, 1, PARAM_NO, NULL, NULL},
     {"maxProtocol", P_INT, true, 1, PARAM_NO, NULL, NULL},
@@ -66,6 +72,7 @@ static const struct param CONNECT[] = {
     {"device", P_OBJ, false, PARAM_NO, PARAM_NO, NULL, DEVICE},
     STR("locale", false, ANY_LEN),
     STR("userAgent", false, ANY_LEN),
+    {"resume", P_OBJ, false, PARAM_NO, PARAM_NO, NULL, RESUME},
     END,
 };
 
@@ -149,6 +156,9 @@ bool connect_params_parse(json_t *params, struct connect_params *out, struct buf
     out->password = json_sv(params, "auth.password");
     out->device_token = json_sv(params, "auth.deviceToken");
     out->bootstrap_token = json_sv(params, "auth.bootstrapToken");
+    out->resume = json_object_get(params, "resume") != NULL;
+    out->resume_seq = (uint64_t)json_i64(params, "resume.lastSeq", 0);
+    out->resume_boot = json_sv(params, "resume.bootId");
     join_scopes(json_object_get(params, "scopes"), &out->scopes);
     out->caps = read_caps(json_object_get(params, "caps"));
     if (out->scopes.full) {

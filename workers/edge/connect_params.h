@@ -33,6 +33,9 @@ struct connect_params {
     sv token, password, device_token, bootstrap_token;
     bool has_device;
     struct device_proof device;
+    bool resume;         /* our extension (replay.h) */
+    uint64_t resume_seq; /* last event the client has */
+    sv resume_boot;      /* server.bootId of that time; empty: not given */
 };
 
 /* False: `why` has the details after "invalid connect params: ". */

@@ -14,6 +14,7 @@
 #include "common/text.h"
 #include "workers/edge/events.h"
 #include "workers/edge/params.h"
+#include "workers/edge/replay.h"
 
 #define ROW_MAX (64u * 1024)
 
@@ -149,6 +150,7 @@ static void throw_out(struct edge *e, sv device_id, sv role)
             conn_close(c, 4001, SV("device removed"));
         }
     }
+    replay_forget(e, device_id);
 }
 
 void devices_on_news(void *ctx, uint16_t type, const void *body)

@@ -21,6 +21,7 @@
 #include "workers/edge/health.h"
 #include "workers/edge/listener.h"
 #include "workers/edge/presence.h"
+#include "workers/edge/replay.h"
 #include "workers/edge/rpc.h"
 #include "workers/edge/runs.h"
 #include "workers/edge/server.h"
@@ -236,6 +237,7 @@ static struct edge *edge_new(struct worker *w)
     e->presence_version = 1;
     list_init(&e->conns);
     list_init(&e->approval_calls);
+    list_init(&e->replays);
     list_init(&e->channels);
     id_uuid(e->boot_id);
     metrics_init(e);
@@ -317,6 +319,7 @@ void edge_stop(struct worker *w)
     loop_timer_stop(&e->presence_timer);
     loop_timer_stop(&e->ready_timer);
     loop_timer_stop(&e->drain_timer);
+    replay_free_all(e);
     runs_free(e->runs);
     rpc_free(e->rpc);
     health_free(e);

@@ -68,6 +68,8 @@ struct edge {
     struct runs *runs;
     struct rpc_table *rpc;
 
+    struct list replays; /* struct replay.all: clients that may come back (replay.c) */
+    size_t replays_n;
     struct list conns; /* struct conn.all */
     struct list approval_calls; /* struct rpc_call.of_run: calls that wait for a decision */
     size_t conns_n, ready_n;

@@ -10,6 +10,7 @@
 
 #include "workers/edge/connect_params.h"
 #include "workers/edge/cronjson.h"
+#include "workers/edge/replay.h"
 #include "workers/edge/scopes.h"
 
 static const struct {
@@ -26,6 +27,12 @@ static bool wants(const struct conn *c, enum event_id ev, event_filter *f, const
     return c->state == CONN_READY && conn_has(c, EVENTS[ev].scope) && (f == NULL || f(c, ctx));
 }
 
+/* What tells how things stand is in the snapshot of whoever comes back; the rest is kept for those away. */
+static bool is_kept(enum event_id ev)
+{
+    return ev != EV_TICK && ev != EV_HEALTH && ev != EV_PRESENCE && ev != EV_SHUTDOWN;
+}
+
 bool events_wanted(const struct edge *e, enum event_id ev, event_filter *f, const void *ctx)
 {
     LIST_EACH(it, &e->conns)
@@ -34,7 +41,7 @@ bool events_wanted(const struct edge *e, enum event_id ev, event_filter *f, cons
             return true;
         }
     }
-    return false;
+    return is_kept(ev) && e->replays_n > 0; /* perhaps somebody who is away: rare, not worth a closer look */
 }
 
 static void add_version(const struct edge *e, enum event_id ev, struct buf *text)
@@ -45,32 +52,55 @@ static void add_version(const struct edge *e, enum event_id ev, struct buf *text
     }
 }
 
+/* One broadcast on its way: the text is made for the first one who gets it. */
+struct cast {
+    struct edge *e;
+    enum event_id ev;
+    sv payload;
+    event_filter *f;
+    const void *ctx;
+    struct buf text;
+};
+
+static void deliver(struct conn *c, void *ctx)
+{
+    struct cast *k = ctx;
+    struct buf msg;
+    if (!wants(c, k->ev, k->f, k->ctx)) {
+        return;
+    }
+    if (k->text.n == 0) {
+        buf_printf(&k->text, "{\"type\":\"event\",\"event\":\"%s\",\"payload\":", EVENTS[k->ev].name);
+        buf_sv(&k->text, k->payload);
+        add_version(k->e, k->ev, &k->text);
+        buf_str(&k->text, ",\"seq\":");
+    }
+    out_begin(&msg);
+    /* One allocation of the right size: idle memory of many slow clients adds up. */
+    char *room = buf_room(&msg, k->text.n + 24);
+    if (room != NULL) {
+        buf_sv(&msg, buf_view(&k->text));
+        buf_printf(&msg, "%" PRIu64 "}", ++c->seq);
+    }
+    replay_note(c, out_text(&msg));
+    if (c->wsi != NULL) {
+        conn_send(c, &msg);
+    } else {
+        buf_free(&msg); /* a stand-in: the event is kept, that is all */
+    }
+}
+
 void events_broadcast(struct edge *e, enum event_id ev, sv payload, event_filter *f, const void *ctx)
 {
-    struct buf text = BUF_INIT(OUT_MSG_MAX);
+    struct cast k = {.e = e, .ev = ev, .payload = payload, .f = f, .ctx = ctx, .text = BUF_INIT(OUT_MSG_MAX)};
     LIST_EACH(it, &e->conns)
     {
-        struct conn *c = CONTAINER_OF(it, struct conn, all);
-        if (!wants(c, ev, f, ctx)) {
-            continue;
-        }
-        if (text.n == 0) {
-            buf_printf(&text, "{\"type\":\"event\",\"event\":\"%s\",\"payload\":", EVENTS[ev].name);
-            buf_sv(&text, payload);
-            add_version(e, ev, &text);
-            buf_str(&text, ",\"seq\":");
-        }
-        struct buf msg;
-        out_begin(&msg);
-        /* One allocation of the right size: idle memory of many slow clients adds up. */
-        char *room = buf_room(&msg, text.n + 24);
-        if (room != NULL) {
-            buf_sv(&msg, buf_view(&text));
-            buf_printf(&msg, "%" PRIu64 "}", ++c->seq);
-        }
-        conn_send(c, &msg);
+        deliver(CONTAINER_OF(it, struct conn, all), &k);
     }
-    buf_free(&text);
+    if (is_kept(ev)) {
+        replay_each_away(e, deliver, &k);
+    }
+    buf_free(&k.text);
 }
 
 void events_challenge(struct conn *c, const char *nonce, int64_t now_ms)

@@ -65,7 +65,7 @@ static void add_auth(struct buf *b, const struct conn *c, const struct hello_dev
     buf_ch(b, '}');
 }
 
-void hello_send(struct conn *c, sv id, const struct hello_device *device)
+void hello_send(struct conn *c, sv id, const struct hello_device *device, sv resume)
 {
     struct buf b;
     const struct edge *e = c->e;
@@ -82,6 +82,10 @@ void hello_send(struct conn *c, sv id, const struct hello_device *device)
     buf_str(&b, ",\"capabilities\":[\"published-model-catalog\"]}");
     add_snapshot(&b, c);
     add_auth(&b, c, device);
+    if (resume.n > 0) {
+        buf_str(&b, ",\"resume\":");
+        buf_sv(&b, resume);
+    }
     buf_printf(&b,
                ",\"policy\":{\"maxPayload\":%u,\"maxBufferedBytes\":%u,\"tickIntervalMs\":%d}}}",
                CONN_MAX_AFTER_HELLO, OUT_BYTES_MAX, TICK_MS);

@@ -18,6 +18,7 @@ struct hello_device {
 
 /* Takes over who the client is and what it may do. */
 void hello_grant(struct conn *c, const struct connect_params *p, sv scopes);
-void hello_send(struct conn *c, sv id, const struct hello_device *device);
+/* device: NULL, or the token to hand out; resume: JSON of the member `resume`, or empty. */
+void hello_send(struct conn *c, sv id, const struct hello_device *device, sv resume);
 
 #endif

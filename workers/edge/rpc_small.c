@@ -5,10 +5,6 @@
  * Tested in: tests/scn/e9-sessions.test.mjs
  */
 #include <inttypes.h>
-#include <string.h>
-#include <sys/sysinfo.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/id.h"
@@ -17,7 +13,7 @@
 #include "workers/edge/rows.h"
 #include "workers/edge/sesskey.h"
 
-rpc_fn rpc_set_heartbeats, rpc_wake, rpc_system_event, rpc_system_info, rpc_models_auth_status, rpc_usage_status,
+rpc_fn rpc_set_heartbeats, rpc_wake, rpc_system_event, rpc_models_auth_status, rpc_usage_status,
     rpc_usage_cost, rpc_commands_list, rpc_chat_metadata, rpc_chat_message_get, rpc_mentions_list, rpc_board_get,
     rpc_sessions_viewers_set, rpc_node_list, rpc_skills_status, rpc_tools_catalog;
 
@@ -117,31 +113,6 @@ void rpc_system_event(struct rpc_call *call)
         .text = rpc_str(call, "text"),
     };
     rpc_store(call, MSG_SESSION_CHANGE, &m, on_noted);
-}
-
-void rpc_system_info(struct rpc_call *call)
-{
-    struct utsname u;
-    struct sysinfo s;
-    struct buf b;
-    bool known = uname(&u) == 0 && sysinfo(&s) == 0;
-    rpc_begin(call, &b);
-    buf_printf(&b, "{\"platform\":\"linux\",\"pid\":%d,\"uptimeMs\":%" PRId64 ",\"cpuCount\":%ld", (int)getpid(),
-               edge_uptime_ms(call->e), sysconf(_SC_NPROCESSORS_ONLN));
-    if (known) {
-        buf_str(&b, ",\"hostname\":");
-        buf_json_str(&b, sv_of(u.nodename));
-        buf_str(&b, ",\"machineName\":");
-        buf_json_str(&b, sv_of(u.nodename));
-        buf_str(&b, ",\"release\":");
-        buf_json_str(&b, sv_of(u.release));
-        buf_str(&b, ",\"arch\":");
-        buf_json_str(&b, sv_of(u.machine));
-        buf_printf(&b, ",\"memoryTotalBytes\":%" PRIu64 ",\"memoryFreeBytes\":%" PRIu64, (uint64_t)s.totalram * s.mem_unit,
-                   (uint64_t)s.freeram * s.mem_unit);
-    }
-    buf_ch(&b, '}');
-    rpc_done(call, &b);
 }
 
 /* ---- models, usage --------------------------------------------------------------------------------- */

@@ -179,6 +179,28 @@ const struct run_live *runs_of_session(const struct edge *e, sv key)
     return NULL;
 }
 
+void runs_snapshot(const struct edge *e, struct buf *b)
+{
+    bool first = true;
+    buf_ch(b, '[');
+    LIST_EACH(it, &e->runs->live)
+    {
+        const struct run_live *r = CONTAINER_OF(it, struct run_live, all);
+        if (!r->said_start || r->key[0] == '\0') {
+            continue;
+        }
+        buf_str(b, first ? "{\"runId\":" : ",{\"runId\":");
+        first = false;
+        buf_json_str(b, sv_of(r->run_id));
+        buf_str(b, ",\"sessionKey\":");
+        buf_json_str(b, sv_of(r->key));
+        buf_str(b, ",\"text\":");
+        buf_json_str(b, delta_all(&r->text));
+        buf_printf(b, ",\"startedAt\":%lld}", (long long)r->started_ms);
+    }
+    buf_ch(b, ']');
+}
+
 /* ---- live events from the bus ---------------------------------------------------------------------- */
 
 static void schedule(struct run_live *r)

@@ -59,6 +59,9 @@ void runs_take(struct edge *e, const struct msg_run *m);
 /* The run going on in this session, NULL: none that we know. */
 const struct run_live *runs_of_session(const struct edge *e, sv key);
 
+/* Appends the runs that are going on with their text so far, as a JSON array. */
+void runs_snapshot(const struct edge *e, struct buf *b);
+
 bool run_state_ended(sv state);
 
 /* Topic and push handlers. */

@@ -67,6 +67,15 @@ bool subs_messages(struct conn *c, sv key, bool on)
     return true;
 }
 
+void subs_move(struct conn *from, struct conn *to)
+{
+    /* Who wants rows changes its name only: no account. */
+    to->sessions_sub = from->sessions_sub;
+    to->message_subs = from->message_subs;
+    from->sessions_sub = false;
+    from->message_subs = MAP_INIT;
+}
+
 void subs_drop_all(struct conn *c)
 {
     bool before = wants_rows(c);

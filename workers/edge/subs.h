@@ -16,6 +16,8 @@ void subs_sessions(struct conn *c, bool on);
 /* key: canonical. False: too many. */
 bool subs_messages(struct conn *c, sv key, bool on);
 void subs_drop_all(struct conn *c);
+/* All subscriptions of `from` go to `to`, which has none. */
+void subs_move(struct conn *from, struct conn *to);
 /* Tells the store what we want to be told: at its (re)start, and when row_watchers starts or ends. */
 void subs_watch(struct edge *e);
 

@@ -65,7 +65,10 @@ export function checkFrame(frame, method) {
         return;
     }
     against("ResponseFrame", frame, frame);
-    if (frame.ok && method) against(RESULTS[method] || `${camel(method)}Result`, frame.payload, frame);
+    if (!frame.ok || !method) return;
+    // Our own extension, sent only to who asks for it (docs/protocol-clients.md).
+    const { resume, ...hello } = method === "connect" ? frame.payload : {};
+    against(RESULTS[method] || `${camel(method)}Result`, resume ? hello : frame.payload, frame);
 }
 
 // A socket of a page (playwright).

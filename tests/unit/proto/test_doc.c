@@ -30,6 +30,19 @@ static void test_up_to_date(void **state)
     buf_free(&have);
 }
 
+static void test_methods_up_to_date(void **state)
+{
+    (void)state;
+    struct buf want = BUF_INIT(BUF_MAX_DEFAULT), have = BUF_INIT(BUF_MAX_DEFAULT);
+    assert_true(doc_methods(&want));
+    assert_int_equal(file_read(SOURCE_ROOT "/docs/protocol-methods.md", &have), OK);
+    if (!sv_eq(buf_view(&want), buf_view(&have))) {
+        fail_msg("docs/protocol-methods.md is stale: build/proto/gen-methods > docs/protocol-methods.md");
+    }
+    buf_free(&want);
+    buf_free(&have);
+}
+
 static void test_every_message_has_its_section(void **state)
 {
     (void)state;
@@ -54,6 +67,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_up_to_date),
+        cmocka_unit_test(test_methods_up_to_date),
         cmocka_unit_test(test_every_message_has_its_section),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
