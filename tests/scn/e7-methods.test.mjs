@@ -4,7 +4,7 @@ import { test, before, after } from "node:test";
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { Gateway, FakeLlm, build, sleep, slow, until } from "./lib/gateway.mjs";
+import { Gateway, FakeLlm, build, slow, until } from "./lib/gateway.mjs";
 import { Client } from "./lib/client.mjs";
 
 const methods = JSON.parse(execFileSync(join(build, "proto/gen-methods"), ["--json"], { encoding: "utf8" }));
@@ -49,8 +49,13 @@ const good = (m) => {
     return params;
 };
 // A request that must be answered soon.
-const ask = (m, params, how) => Promise.race([c.request(m, params, how),
-    sleep(20000 * slow).then(() => assert.fail(`${m} is not answered: ${JSON.stringify(params)}`))]);
+const ask = (m, params, how) => {
+    let timer;
+    const late = new Promise((_, fail) => {
+        timer = setTimeout(() => fail(new Error(`${m} is not answered: ${JSON.stringify(params)}`)), 20000 * slow);
+    });
+    return Promise.race([c.request(m, params, how), late]).finally(() => clearTimeout(timer));
+};
 // What is stored: sessions with their rows, jobs, devices.
 async function stored() {
     const text = async (method, params) => JSON.stringify((await c.request(method, params)).payload);
@@ -98,22 +103,24 @@ test("bad requests: each is named, nothing is written, the connection lives", as
     };
     for (const m of methods) {
         const ok = good(m);
+        const tries = [];
         const targeted = /RPC_TARGET/.test(m.flags);
         for (const p of m.params) {
             const path = new RegExp(p.name);
             if (p.required) {
                 const { [p.name]: _, ...rest } = ok;
-                await refused(m, rest, targeted && p.name === "sessionKey" ? /target is unavailable/ : path, `without ${p.name}`);
+                tries.push(refused(m, rest, targeted && p.name === "sessionKey" ? /target is unavailable/ : path, `without ${p.name}`));
             }
-            if (p.kind !== "ANY") await refused(m, { ...ok, [p.name]: WRONG[p.kind] }, path, `a wrong ${p.name}`);
-            if (p.one) await refused(m, { ...ok, [p.name]: "none of these" }, path, `another ${p.name}`);
-            if (p.kind === "INT" && p.min !== undefined) await refused(m, { ...ok, [p.name]: p.min - 1 }, path, `a small ${p.name}`);
-            if (p.kind === "INT" && p.max !== undefined) await refused(m, { ...ok, [p.name]: p.max + 1 }, path, `a big ${p.name}`);
+            if (p.kind !== "ANY") tries.push(refused(m, { ...ok, [p.name]: WRONG[p.kind] }, path, `a wrong ${p.name}`));
+            if (p.one) tries.push(refused(m, { ...ok, [p.name]: "none of these" }, path, `another ${p.name}`));
+            if (p.kind === "INT" && p.min !== undefined) tries.push(refused(m, { ...ok, [p.name]: p.min - 1 }, path, `a small ${p.name}`));
+            if (p.kind === "INT" && p.max !== undefined) tries.push(refused(m, { ...ok, [p.name]: p.max + 1 }, path, `a big ${p.name}`));
             if (/STR|WORD/.test(p.kind) && p.kind !== "STRS" && p.max !== undefined)
-                await refused(m, { ...ok, [p.name]: "y".repeat(p.max + 1) }, path, `a long ${p.name}`);
+                tries.push(refused(m, { ...ok, [p.name]: "y".repeat(p.max + 1) }, path, `a long ${p.name}`));
         }
-        if (!/RPC_LENIENT/.test(m.flags)) await refused(m, { ...ok, zzz: 1 }, /unexpected property 'zzz'/, "an unknown field");
-        await refused(m, [1], targeted ? /target is unavailable/ : /must be object/, "an array");
+        if (!/RPC_LENIENT/.test(m.flags)) tries.push(refused(m, { ...ok, zzz: 1 }, /unexpected property 'zzz'/, "an unknown field"));
+        tries.push(refused(m, [1], targeted ? /target is unavailable/ : /must be object/, "an array"));
+        await Promise.all(tries); // at once: the connection takes it
     }
     assert.equal(await stored(), before);
     assert.equal(c.closed, null);
