@@ -29,15 +29,16 @@ void id_random(void *dst, size_t n)
     }
 }
 
-void id_uuid(char dst[ID_UUID_LEN])
+#define UUID_BYTES 16
+
+/* RFC 9562: version and variant into b, then the text. */
+static void print_uuid(char dst[ID_UUID_LEN], uint8_t *b, unsigned version)
 {
     static const char hex[] = "0123456789abcdef";
-    uint8_t b[16];
-    id_random(b, sizeof(b));
-    b[6] = (uint8_t)((b[6] & 0x0fu) | 0x40u); /* version 4 */
+    b[6] = (uint8_t)((b[6] & 0x0fu) | version << 4);
     b[8] = (uint8_t)((b[8] & 0x3fu) | 0x80u); /* variant of RFC 4122 */
     size_t n = 0;
-    for (size_t i = 0; i < sizeof(b); i++) {
+    for (size_t i = 0; i < UUID_BYTES; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10) {
             dst[n++] = '-';
         }
@@ -47,15 +48,35 @@ void id_uuid(char dst[ID_UUID_LEN])
     dst[n] = '\0';
 }
 
-void id_sortable(char dst[ID_SORT_LEN])
+void id_uuid(char dst[ID_UUID_LEN])
 {
-    /* Digits and lower-case letters without i, l, o, u: in ASCII order, so text order is time order. */
-    static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
-    uint8_t b[16];
+    uint8_t b[UUID_BYTES];
+    id_random(b, sizeof(b));
+    print_uuid(dst, b, 4);
+}
+
+static void put_ms(uint8_t b[6])
+{
     uint64_t ms = (uint64_t)clock_real_ms();
     for (size_t i = 0; i < 6; i++) {
         b[i] = (uint8_t)(ms >> (8 * (5 - i)));
     }
+}
+
+void id_uuid7(char dst[ID_UUID_LEN])
+{
+    uint8_t b[UUID_BYTES];
+    put_ms(b);
+    id_random(b + 6, sizeof(b) - 6);
+    print_uuid(dst, b, 7);
+}
+
+void id_sortable(char dst[ID_SORT_LEN])
+{
+    /* Digits and lower-case letters without i, l, o, u: in ASCII order, so text order is time order. */
+    static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+    uint8_t b[UUID_BYTES];
+    put_ms(b);
     id_random(b + 6, sizeof(b) - 6);
     /* 26 * 5 = 130 bits for 128: the first character carries three bits. */
     unsigned acc = 0;

@@ -15,6 +15,7 @@
 
 void id_random(void *dst, size_t n);          /* getrandom(2), never fails */
 void id_uuid(char dst[ID_UUID_LEN]);          /* random UUID v4, lower case */
+void id_uuid7(char dst[ID_UUID_LEN]);         /* UUID v7: text order is time order, to the millisecond */
 void id_sortable(char dst[ID_SORT_LEN]);      /* 26 characters, base32 of 48 bit ms + 80 random bits */
 /* n characters of alphabet by rejection sampling, then NUL. */
 void id_code(char *dst, size_t n, const char *alphabet);

@@ -58,6 +58,9 @@ extern const size_t commands_n;
 #include "supervisor/cli/commands.def"
 #undef COMMAND
 
+/* Becomes another program of ours (execv); comes back, with errno, only when it cannot be started. */
+void cli_become(const char *program, char *const argv[]);
+
 /* ---- words behind the verb (args.c) ---- */
 
 /* Takes an option with a value (--at X, --at=X) / a flag out of argv; the last one wins. NULL / false: not given.

@@ -19,8 +19,8 @@
 
 #define WORDS_MAX 64
 
-/* The supervisor stands beside this executable (a built tree) or in ../libexec/tenaza (installed). */
-static void become(char *const argv[])
+/* Our programs stand beside this executable (a built tree) or in ../libexec/tenaza (installed). */
+void cli_become(const char *program, char *const argv[])
 {
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -30,8 +30,8 @@ static void become(char *const argv[])
         *slash = '\0';
     }
     for (int i = 0; i < 2; i++) {
-        char *path = i == 0 ? xasprintf("%s/tenaza-supervisor", self)
-                            : xasprintf("%s/../libexec/tenaza/tenaza-supervisor", self);
+        char *path = i == 0 ? xasprintf("%s/%s", self, program)
+                            : xasprintf("%s/../libexec/tenaza/%s", self, program);
         execv(path, argv);
         xfree(path);
     }
@@ -55,7 +55,7 @@ int cmd_run(struct cli *c)
         argv[n++] = c->argv[i];
     }
     argv[n] = NULL;
-    become(argv);
+    cli_become("tenaza-supervisor", argv);
     fprintf(stderr, "tenaza: cannot start tenaza-supervisor: %s\n  it belongs beside this command or into ../libexec/tenaza\n",
             strerror(errno));
     return EXIT_UNAVAILABLE;

@@ -38,9 +38,17 @@ test("disk full", async (t) => {
         const s = JSON.parse((await g.cli(["status", "--json"])).out);
         assert.match(s.store.degraded, /No space left/);
         assert.equal((await g.worker("store")).restarts, 0);
+        // no crash loop: a store that starts on the full disk is there for reading
+        await g.killWorker("store");
+        const c2 = await until("reads", async () => { const k = await Client.connect(g); return k; }, 10000, 100);
+        const again = await until("history", async () => { const x = await c2.history(); return x.messages.length >= 2 && x; }, 10000, 100);
+        assert.deepEqual(again.messages.slice(0, 2).map(textOf), ["before", "echo: before"]);
+        c2.close();
         rmSync(filler);
         await until("writes again", async () => JSON.parse((await g.cli(["status", "--json"])).out).store.degraded === "", 5000, 200);
         assert.equal(textOf((await c.turn("after")).message), "echo: after");
+        assert.equal((await g.worker("store")).restarts, 1, "it was killed once and never fell by itself");
+        assert.equal((await g.cli(["store", "check", "--deep"])).code, 0);
         c.close();
     } finally {
         await g.stop();

@@ -36,6 +36,11 @@ const char *table_name(enum table t)
     return tables[t].name;
 }
 
+unsigned table_flags(enum table t)
+{
+    return tables[t].flags & ~BODIES;
+}
+
 bool table_has_bodies(enum table t)
 {
     return (tables[t].flags & BODIES) != 0;
@@ -61,7 +66,7 @@ static int open_tables(struct db *db, MDB_txn *txn)
 {
     int rc = 0;
     for (size_t t = 0; rc == 0 && t < T_COUNT; t++) {
-        rc = mdb_dbi_open(txn, tables[t].name, (tables[t].flags & ~BODIES) | (db->look ? 0u : MDB_CREATE), &db->dbi[t]);
+        rc = mdb_dbi_open(txn, tables[t].name, table_flags((enum table)t) | (db->look ? 0u : MDB_CREATE), &db->dbi[t]);
         if (rc == MDB_NOTFOUND && db->look) {
             db->dbi[t] = 0; /* an older database; 0 is a handle of LMDB's own that no table has */
             rc = 0;

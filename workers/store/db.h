@@ -70,6 +70,8 @@ int db_reader_check(struct db *db);
 /* Bytes of pages in use, and of the map. */
 void db_size(struct db *db, uint64_t *used, uint64_t *map);
 const char *table_name(enum table t);
+/* As mdb_dbi_open takes them. */
+unsigned table_flags(enum table t);
 /* Values of this table may be long: those above BODY_MAX lie in files (body.h). */
 bool table_has_bodies(enum table t);
 

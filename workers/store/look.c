@@ -51,6 +51,10 @@ int look_open(const char *dir, bool shared, struct look **out, char *text, size_
     int code = db_look(&s->db, dir, shared, text, cap);
     if (code == 0) {
         int rc = db_begin(&s->db, &l->tx.txn, NULL);
+        for (int i = 0; rc == MDB_MAP_RESIZED && i < 10; i++) { /* the running store has just grown its map */
+            rc = mdb_env_set_mapsize(s->db.env, 0);
+            rc = rc != 0 ? rc : db_begin(&s->db, &l->tx.txn, NULL);
+        }
         if (rc != 0) {
             (void)snprintf(text, cap, "cannot read the database in %s: %s", dir, mdb_strerror(rc));
             code = EXIT_CANTCREAT;

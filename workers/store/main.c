@@ -12,6 +12,7 @@
 #include "common/err.h"
 #include "workers/runtime/worker.h"
 #include "workers/store/server.h"
+#include "workers/store/tool.h"
 
 #define STATUS_MS 10000
 
@@ -96,6 +97,9 @@ static void quiet(struct worker *w)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && argv[1][0] != '-') {
+        return tool_main(argc, argv);
+    }
     static const struct worker_ops ops = {
         .kind = "store", .planes = PLANES_NONE, .init = init, .stop = stop, .quiet = quiet, .reconfigure = reconfigure, .peer = peer};
     return worker_main(argc, argv, &ops);

@@ -1,7 +1,8 @@
 /*
  * stats.c: how the store is doing.
  * Runs in: store.     Owns: nothing.
- * Never: walks a table, unless the caller asked for the check.
+ * Never: walks a table, unless the caller asked for the check (beside a running store `tenaza store check` looks at a
+ *        snapshot in a process of its own).
  * Tested in: tests/unit/store/test_turn.c
  */
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "common/clock.h"
 #include "common/counter.h"
 #include "workers/store/check.h"
+#include "workers/store/disk.h"
 
 static int by_value(const void *a, const void *b)
 {
@@ -30,6 +32,58 @@ static void latencies(struct tx *tx, struct msg_store_info *info)
     info->commit_p99_us = v[n * 99 / 100];
 }
 
+/* When the first row of the journal was accepted. */
+static int64_t oldest_key(struct tx *tx)
+{
+    sv key;
+    sv val;
+    struct msg_r_journal j;
+    return tx_seek(tx, T_JOURNAL, SV(""), 0, &key, &val) && rec_decode(tx, val, MSG_R_JOURNAL, &j) ? j.at_ms : 0;
+}
+
+/* Rows of the run queue stand in the order in which they came, lane by lane. */
+static int64_t oldest_waiting(struct tx *tx)
+{
+    int64_t oldest = 0;
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        struct key k = {.n = 0};
+        sv key;
+        sv id;
+        struct run run;
+        key_u8(&k, (uint8_t)lane);
+        if (tx_seek(tx, T_RUNQ, key_sv(&k), 1, &key, &id) && run_get(tx, id, &run) &&
+            (oldest == 0 || run.pub.accepted_ms < oldest)) {
+            oldest = run.pub.accepted_ms;
+        }
+    }
+    return oldest;
+}
+
+static int64_t oldest_delivery(struct tx *tx)
+{
+    sv key;
+    sv val;
+    struct msg_out_row row;
+    return tx_seek(tx, T_OUT, SV(""), 0, &key, &val) && rec_decode(tx, val, MSG_OUT_ROW, &row) ? row.created_ms : 0;
+}
+
+static void describe_tables(struct tx *tx, struct msg_store_info *info)
+{
+    struct msg_table_info *rows = arena_alloc(tx->a, T_COUNT * sizeof(*rows));
+    for (int t = 0; t < T_COUNT; t++) {
+        MDB_stat st = {0};
+        (void)mdb_stat(tx->txn, tx->s->db.dbi[t], &st);
+        rows[t].name = sv_of(table_name((enum table)t));
+        rows[t].rows = st.ms_entries;
+        rows[t].bytes = (st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages) * st.ms_psize;
+    }
+    info->tables = rows;
+    info->tables_n = T_COUNT;
+    info->oldest_key_ms = oldest_key(tx);
+    info->oldest_wait_ms = oldest_waiting(tx);
+    info->oldest_out_ms = oldest_delivery(tx);
+}
+
 int stats_get(struct tx *tx, struct client *from, const void *msg)
 {
     const struct msg_store_stats *m = msg;
@@ -47,6 +101,9 @@ int stats_get(struct tx *tx, struct client *from, const void *msg)
                                   .dead_in = tx_count(tx, T_DEAD),
                                   .sessions = st->sessions,
                                   .commits = tx->s->commits,
+                                  .bodies = st->bodies,
+                                  .map_max = tx->s->db.map_cap,
+                                  .disk_free = disk_free(tx->s->db.dir),
                                   .degraded = sv_of(tx->s->degraded)};
     if (sv_empty(info.degraded)) {
         info.degraded = sv_of(pressure_store(tx->s));
@@ -54,6 +111,9 @@ int stats_get(struct tx *tx, struct client *from, const void *msg)
     info.waiting_bytes = st->waiting_bytes;
     latencies(tx, &info);
     db_size(&tx->s->db, &info.db_bytes, &info.map_bytes);
+    if (m->tables) {
+        describe_tables(tx, &info);
+    }
     if (m->check) {
         check_all(tx, false, &findings);
         tx->unfit = false; /* what cannot be read is among the findings */
