@@ -41,19 +41,25 @@ static int64_t oldest_key(struct tx *tx)
     return tx_seek(tx, T_JOURNAL, SV(""), 0, &key, &val) && rec_decode(tx, val, MSG_R_JOURNAL, &j) ? j.at_ms : 0;
 }
 
-/* Rows of the run queue stand in the order in which they came, lane by lane. */
-static int64_t oldest_waiting(struct tx *tx)
+/* Rows looked at for the oldest delivery: the first of the table are the oldest, but given-up ones lie there too. */
+#define OUT_LOOK 32
+
+static int64_t older(int64_t a, int64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static int64_t oldest_run(struct tx *tx)
 {
     int64_t oldest = 0;
     for (int lane = 0; lane < LANE_COUNT; lane++) {
         struct key k = {.n = 0};
-        sv key;
-        sv id;
-        struct run run;
+        struct msg_r_run run;
+        sv key, run_id;
         key_u8(&k, (uint8_t)lane);
-        if (tx_seek(tx, T_RUNQ, key_sv(&k), 1, &key, &id) && run_get(tx, id, &run) &&
-            (oldest == 0 || run.pub.accepted_ms < oldest)) {
-            oldest = run.pub.accepted_ms;
+        if (tx_seek(tx, T_RUNQ, key_sv(&k), 1, &key, &run_id) && rec_get(tx, T_RUNS, run_id, MSG_R_RUN, &run) &&
+            run.pub_n > 0) {
+            oldest = older(oldest, run.pub[0].accepted_ms);
         }
     }
     return oldest;
@@ -61,10 +67,18 @@ static int64_t oldest_waiting(struct tx *tx)
 
 static int64_t oldest_delivery(struct tx *tx)
 {
-    sv key;
-    sv val;
-    struct msg_out_row row;
-    return tx_seek(tx, T_OUT, SV(""), 0, &key, &val) && rec_decode(tx, val, MSG_OUT_ROW, &row) ? row.created_ms : 0;
+    int64_t oldest = 0;
+    struct scan sc;
+    sv key, val;
+    scan_open(&sc, tx, T_OUT, SV(""), 0, false);
+    for (int i = 0; i < OUT_LOOK && scan_next(&sc, &key, &val); i++) {
+        struct msg_out_row row;
+        if (rec_decode(tx, val, MSG_OUT_ROW, &row) && !sv_eqc(row.state, "unknown") && !sv_eqc(row.state, "dead")) {
+            oldest = older(oldest, row.created_ms);
+        }
+    }
+    scan_close(&sc);
+    return oldest;
 }
 
 static void describe_tables(struct tx *tx, struct msg_store_info *info)
@@ -80,7 +94,7 @@ static void describe_tables(struct tx *tx, struct msg_store_info *info)
     info->tables = rows;
     info->tables_n = T_COUNT;
     info->oldest_key_ms = oldest_key(tx);
-    info->oldest_wait_ms = oldest_waiting(tx);
+    info->oldest_wait_ms = oldest_run(tx);
     info->oldest_out_ms = oldest_delivery(tx);
 }
 
@@ -126,47 +140,8 @@ int stats_get(struct tx *tx, struct client *from, const void *msg)
 
 /* ---- what is always known, for /metrics --------------------------------------------------------------- */
 
-/* Rows looked at for the oldest delivery: the first of the table are the oldest, but given-up ones lie there too. */
-#define OUT_LOOK 32
 /* The oldest entries are looked up at most this often. */
 #define OLDEST_MS 1000
-
-static int64_t older(int64_t a, int64_t b)
-{
-    return a == 0 || (b != 0 && b < a) ? b : a;
-}
-
-static int64_t oldest_run(struct tx *tx)
-{
-    int64_t oldest = 0;
-    for (int lane = 0; lane < LANE_COUNT; lane++) {
-        struct key k = {.n = 0};
-        struct msg_r_run run;
-        sv key, run_id;
-        key_u8(&k, (uint8_t)lane);
-        if (tx_seek(tx, T_RUNQ, key_sv(&k), 1, &key, &run_id) && rec_get(tx, T_RUNS, run_id, MSG_R_RUN, &run) &&
-            run.pub_n > 0) {
-            oldest = older(oldest, run.pub[0].accepted_ms);
-        }
-    }
-    return oldest;
-}
-
-static int64_t oldest_delivery(struct tx *tx)
-{
-    int64_t oldest = 0;
-    struct scan sc;
-    sv key, val;
-    scan_open(&sc, tx, T_OUT, SV(""), 0, false);
-    for (int i = 0; i < OUT_LOOK && scan_next(&sc, &key, &val); i++) {
-        struct msg_out_row row;
-        if (rec_decode(tx, val, MSG_OUT_ROW, &row) && !sv_eqc(row.state, "unknown") && !sv_eqc(row.state, "dead")) {
-            oldest = older(oldest, row.created_ms);
-        }
-    }
-    scan_close(&sc);
-    return oldest;
-}
 
 void stats_gauges(struct tx *tx)
 {
