@@ -20,6 +20,7 @@
 #include "common/err.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "supervisor/cgroup.h"
 #include "supervisor/crashdir.h"
 #include "supervisor/sup.h"
 
@@ -75,6 +76,9 @@ static const char *meaning_of_signal(const struct child *c, int sig)
 {
     if (sig == SIGKILL && c->evidence.killed_by_us) {
         return "the supervisor ended it: it did not listen";
+    }
+    if (sig == SIGKILL && cgroup_oom_kills(c->security.group) > 0) {
+        return "the kernel ended it: it needed more memory than its control group may have";
     }
     if (sig == SIGKILL && obituary_oom_kills() > c->evidence.oom_kills) {
         return "the kernel ended it: out of memory (processes were killed for that while it ran)";

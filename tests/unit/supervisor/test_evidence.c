@@ -42,6 +42,7 @@ static int setup(void **state)
     memset(&c, 0, sizeof c);
     c.sup = &s;
     c.evidence.out.fd = -1;
+    c.security.group = -1;
     c.inc = 5;
     c.pid = 4711;
     sv_copy(c.name, sizeof c.name, SV("irc/default"));
