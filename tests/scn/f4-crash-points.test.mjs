@@ -1,6 +1,7 @@
-// Every named crash point, one after the other, under traffic from a client, a webhook and the clock: whatever was
-// accepted is answered once, and the store's own check is clean. Needs a build with -Dcrash_points=true.
-import { test } from "node:test";
+// Every named crash point, under traffic from a client, a webhook and the clock, or from a person on IRC whose message makes a
+// tool send another one: whatever was accepted is answered once, and the store's own check is clean. Needs a build with
+// -Dcrash_points=true.
+import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { once } from "node:events";
@@ -8,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { FakeLlm, Gateway, build, sleep, until } from "./lib/gateway.mjs";
 import { Client, textOf } from "./lib/client.mjs";
+import { FakeIrcd } from "./lib/irc.mjs";
 
 const bearer = "hook-bearer-0123456789";
 
@@ -62,37 +64,70 @@ async function traffic(g, calls) {
     c.close();
 }
 
-for (const [site, worker] of Object.entries(sites)) {
-    test(site, async (t) => {
-        if (!readFileSync(join(build, "tenaza-store")).includes("store.after_commit")) {
-            t.skip("this build has no crash points");
-            return;
-        }
-        const calls = [];
-        const target = createServer((req, res) => {
-            let body = "";
-            req.on("data", (d) => (body += d));
-            req.on("end", () => {
-                calls.push({ id: req.headers["x-delivery-id"], body });
-                res.end("{}");
-            });
-        }).listen(0, "127.0.0.1");
-        await once(target, "listening");
-        const llm = await FakeLlm.start();
-        const g = await Gateway.start({
-            env: { TENAZA_CRASH_AT: site },
-            config: llm.config().replace("agents = {", "agents = { workers = 1; ") + `
-                channels = { webhook = { accounts = { shop = { bearer = "${bearer}"; dmPolicy = "open"; allowFrom = [ "*" ];
-                callbackUrl = "http://127.0.0.1:${target.address().port}/cb"; allowPrivateCallback = true; }; }; }; };` });
-        try {
-            await traffic(g, calls);
-            const s = JSON.parse((await g.cli(["status", "--json", "--all"])).out);
-            assert.ok(s.workers.find((w) => w.name === worker).restarts >= 1, `${worker} died at ${site}`);
-            assert.equal(s.store.findings, "");
-        } finally {
-            await g.stop();
-            await llm.stop();
-            target.close();
-        }
-    });
+// IRC has no idempotency keys: here a message may also end as "unknown", which is shown and never sent again by itself.
+const keyless = {
+    "chan.before_begin": "irc/test", "chan.before_send": "irc/test", "chan.after_send": "irc/test", "chan.before_receipt": "irc/test",
+    "chan.after_receipt": "irc/test", "agent.after_tool": "agent-1", "agent.before_result": "agent-1", "agent.before_finish": "agent-1",
+};
+
+// A gateway whose worker dies at this site, while `work` goes on.
+async function crash(site, worker, channels, work) {
+    const llm = await FakeLlm.start();
+    const g = await Gateway.start({
+        env: { TENAZA_CRASH_AT: site },
+        config: llm.config().replace("agents = {", "agents = { workers = 1; ") + `channels = { ${channels} };` });
+    try {
+        await work(g);
+        const s = JSON.parse((await g.cli(["status", "--json", "--all"])).out);
+        assert.ok(s.workers.find((w) => w.name === worker).restarts >= 1, `${worker} died at ${site}`);
+        assert.equal(s.store.findings, "");
+    } finally {
+        await g.stop();
+        await llm.stop();
+    }
 }
+
+const skip = !readFileSync(join(build, "tenaza-store")).includes("store.after_commit") && "this build has no crash points";
+
+// Most of a test is waiting: some at a time.
+describe("crash points", { concurrency: 3, skip }, () => {
+    for (const [site, worker] of Object.entries(sites)) {
+        test(site, async () => {
+            const calls = [];
+            const target = createServer((req, res) => {
+                let body = "";
+                req.on("data", (d) => (body += d));
+                req.on("end", () => {
+                    calls.push({ id: req.headers["x-delivery-id"], body });
+                    res.end("{}");
+                });
+            }).listen(0, "127.0.0.1");
+            await once(target, "listening");
+            await crash(site, worker, `webhook = { accounts = { shop = { bearer = "${bearer}"; dmPolicy = "open"; allowFrom = [ "*" ];
+                callbackUrl = "http://127.0.0.1:${target.address().port}/cb"; allowPrivateCallback = true; }; }; };`,
+            (g) => traffic(g, calls)).finally(() => target.close());
+        });
+    }
+    for (const [site, worker] of Object.entries(keyless)) {
+        test(`${site} on a platform without keys`, async () => {
+            const irc = await FakeIrcd.start();
+            await crash(site, worker, `irc = { accounts = { test = { host = "127.0.0.1"; port = ${irc.port}; tls = false;
+                nick = "tenaza"; dmPolicy = "open"; allowFrom = [ "*" ]; }; }; };`, async (g) => {
+                await until("connected", () => irc.nick === "tenaza", 10000);
+                irc.say("ann", 'TOOL message {"action":"send","message":"side note"}');
+                const unknown = async () => JSON.parse((await g.cli(["outbox", "--json"])).out).rows.filter((r) => r.state === "unknown");
+                for (const want of [/^side note$/, /tool said/]) {
+                    const seen = () => irc.texts().filter((t) => want.test(t)).length;
+                    await until(`${want}`, async () => seen() === 1 || (await unknown()).some((r) => want.test(r.text)), 30000, 100);
+                }
+                await sleep(1200); // whatever would come twice has come by now
+                const shown = await unknown();
+                for (const want of [/^side note$/, /tool said/]) {
+                    const sent = irc.texts().filter((t) => want.test(t)).length;
+                    assert.ok(sent <= 1, `${want} was sent ${sent} times`);
+                    assert.ok(sent + shown.filter((r) => want.test(r.text)).length >= 1, `${want} arrived or is shown`);
+                }
+            }).finally(() => irc.stop());
+        });
+    }
+});
