@@ -42,6 +42,8 @@ struct agent {
     struct map no_tools;   /* "provider/model" of those whose server refuses tools; values mean nothing */
     struct list run_list;
     size_t runs_n;
+    struct list invokes;   /* struct invoke.link: tool calls without a run */
+    size_t invokes_n;
     char zone[64];         /* of the people here */
     bool spanish;
     bool draining;
@@ -155,6 +157,7 @@ void turn_cancel(struct run *r);
 void offer_tools(struct run *r);
 /* Appends "name<tab>description<newline>" of every tool that the configuration does not deny. */
 void offer_list(const struct conf *c, struct buf *dst);
+bool offer_denied(const struct conf *c, const struct tool *t); /* tools.deny names it */
 bool offer_has(const struct run *r, const struct tool *t);
 
 /* ---- effects.c */
@@ -175,6 +178,10 @@ size_t caller_list_tools(const struct run *r, struct chat_tool *dst, size_t cap,
 void caller_prompt(const struct run *r, struct buf *dst);
 void caller_hand_out(struct run *r, const struct msg_tool_call *c);
 bool caller_insists(struct run *r);
+
+/* ---- invoke.c */
+void invoke_serve(struct agent *ag);
+void invoke_stop(struct agent *ag);
 
 /* ---- step.c */
 /* Stores rows[from..] as the next step; then calls next(r) unless the run has ended meanwhile. */

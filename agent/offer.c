@@ -8,7 +8,7 @@
 #include "agent/prompt.h"
 #include "common/err.h"
 
-static bool denied(const struct conf *c, const struct tool *t)
+bool offer_denied(const struct conf *c, const struct tool *t)
 {
     const struct conf_item *it = conf_find(c, "tools.deny");
     for (size_t i = 0; it && it->kind == CONF_LIST && i < it->list_n; i++) {
@@ -26,7 +26,7 @@ void offer_tools(struct run *r)
     ASSERT(tool_count() <= 64);
     for (size_t i = 0; i < tool_count(); i++) {
         const struct tool *t = tool_at(i);
-        if ((group && t->group == GROUP_FS) || denied(r->agent->conf, t)) {
+        if ((group && t->group == GROUP_FS) || offer_denied(r->agent->conf, t)) {
             r->hidden_tools |= 1ull << i;
         }
     }
@@ -36,7 +36,7 @@ void offer_list(const struct conf *c, struct buf *dst)
 {
     for (size_t i = 0; i < tool_count(); i++) {
         const struct tool *t = tool_at(i);
-        if (!denied(c, t)) {
+        if (!offer_denied(c, t)) {
             buf_printf(dst, "%s\t%s\n", t->name, t->description);
         }
     }

@@ -227,6 +227,7 @@ void agent_start(struct agent *ag)
     store_on_push(ag->store, MSG_ABORT_RUN, on_abort, ag);
     store_on_up(ag->store, want, ag);
     bus_serve(ag->bus, MSG_RUN_TEXT_GET, on_text_get, ag);
+    invoke_serve(ag);
     bus_subscribe(ag->bus, "ask", on_ask, ag);
     bus_on_up(ag->bus, publish_model, ag);
     publish_model(ag);
@@ -256,6 +257,7 @@ void agent_stop(struct agent *ag)
 {
     store_forget(ag->store, ag);
     ag->draining = false; /* nothing is announced any more */
+    invoke_stop(ag);
     LIST_EACH(e, &ag->run_list)
     {
         run_forget(CONTAINER_OF(e, struct run, link));

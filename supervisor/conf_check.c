@@ -45,8 +45,20 @@ static bool is_address(const char *text)
     return inet_pton(AF_INET, text, &any) == 1 || inet_pton(AF_INET6, text, &any) == 1;
 }
 
+static void check_tls(struct cfg *c)
+{
+    static const char *const needed[] = {"edge.tls.certificate", "edge.tls.key"};
+    const struct cfg_value *on = cfg_find(c, "edge.tls.enabled");
+    for (size_t i = 0; on != NULL && on->i != 0 && i < ARRAY_LEN(needed); i++) {
+        if (cfg_find(c, needed[i]) == NULL) {
+            cfg_error(c, on->origin, needed[i], "TLS needs it: \"file:/path/of/it.pem\"");
+        }
+    }
+}
+
 static void check_edge(struct cfg *c)
 {
+    check_tls(c);
     if (strcmp(cfg_str(c, "edge.auth.mode"), "password") == 0 && cfg_find(c, "edge.auth.password") == NULL) {
         const struct cfg_value *m = cfg_find(c, "edge.auth.mode");
         cfg_error(c, m ? m->origin : "", "edge.auth.password", "mode password needs a password here");

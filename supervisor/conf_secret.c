@@ -14,7 +14,7 @@
 #include "common/id.h"
 #include "supervisor/conf_tree.h"
 
-#define SECRET_MAX 4096
+#define SECRET_MAX 65536 /* a certificate with its chain */
 #define TOKEN_BYTES 24
 
 /* Content of a secret file without the line end. */

@@ -94,7 +94,8 @@ static void note_url(struct sup *s)
         snprintf(host, sizeof host, "%s", a.sa.sa_family == AF_INET ? "127.0.0.1" : "::1");
     }
     bool brackets = strchr(host, ':') != NULL;
-    snprintf(s->url, sizeof s->url, "http://%s%s%s:%u", brackets ? "[" : "", host, brackets ? "]" : "", port);
+    const char *scheme = cfg_int(&s->cfg, "edge.tls.enabled") != 0 ? "https" : "http";
+    snprintf(s->url, sizeof s->url, "%s://%s%s%s:%u", scheme, brackets ? "[" : "", host, brackets ? "]" : "", port);
 }
 
 /* ---- making -------------------------------------------------------------------------------------------- */

@@ -67,7 +67,7 @@ void gateway_prepare(struct gateway *g, const char *build)
     int model_port = free_port();
     struct buf conf = BUF_INIT(8192);
     buf_printf(&conf,
-               "edge = { port = %d; };\nagents = { workers = 2; defaults = { model = { primary = \"fake/fake-1\"; }; }; };\n"
+               "edge = { port = %d; maxConnections = 12000; };\nagents = { workers = 2; defaults = { model = { primary = \"fake/fake-1\"; }; }; };\n"
                "models = { autodetect = false; providers = { fake = { api = \"openai-completions\";\n"
                "baseUrl = \"http://127.0.0.1:%d/v1\"; models = ( { id = \"fake-1\"; contextWindow = 32768; } ); }; }; };\n",
                g->port, model_port);
@@ -233,4 +233,64 @@ long gateway_wakeups(const struct gateway *g, int *threads)
     each_process(g, add_wakeups, &w);
     *threads = w.threads;
     return w.sum;
+}
+
+/* The kernel keeps 15 characters of the name. */
+static bool runs(long pid, const char *exe)
+{
+    char path[64], name[32] = "";
+    snprintf(path, sizeof path, "/proc/%ld/comm", pid);
+    FILE *f = fopen(path, "re");
+    bool ok = f && fgets(name, sizeof name, f) && strncmp(name, exe, 15 < strlen(exe) ? 15 : strlen(exe)) == 0;
+    if (f) {
+        fclose(f);
+    }
+    return ok;
+}
+
+/* 0: no such process */
+static long worker_pid(const struct gateway *g, const char *exe)
+{
+    long found = 0;
+    DIR *d = opendir("/proc");
+    for (struct dirent *e; d && found == 0 && (e = readdir(d));) {
+        long pid = strtol(e->d_name, NULL, 10);
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%ld/status", pid);
+        if (pid > 0 && field_of(path, "PPid:") == g->gateway && runs(pid, exe)) {
+            found = pid;
+        }
+    }
+    if (d) {
+        closedir(d);
+    }
+    return found;
+}
+
+long gateway_private_kib(const struct gateway *g, const char *exe)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%ld/smaps_rollup", worker_pid(g, exe));
+    return field_of(path, "Private_Dirty:");
+}
+
+long gateway_cpu_us(const struct gateway *g, const char *exe)
+{
+    char path[64], line[1024] = "";
+    unsigned long user = 0, system = 0;
+    snprintf(path, sizeof path, "/proc/%ld/stat", worker_pid(g, exe));
+    FILE *f = fopen(path, "re");
+    const char *p = f && fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
+    for (int i = 0; p && i < 12; i++) { /* fields 14 and 15; the name, which may hold blanks, is field 2 */
+        p = strchr(p + 1, ' ');
+    }
+    if (p) {
+        char *end;
+        user = strtoul(p, &end, 10);
+        system = strtoul(end, NULL, 10);
+    }
+    if (f) {
+        fclose(f);
+    }
+    return (long)(user + system) * (1000000 / sysconf(_SC_CLK_TCK));
 }

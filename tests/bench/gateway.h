@@ -33,4 +33,9 @@ struct memory gateway_memory(const struct gateway *g);
 /* Times that threads of these processes went to sleep and woke up again, since each of them began. */
 long gateway_wakeups(const struct gateway *g, int *threads);
 
+/* Microseconds of processor time that this worker has used; clock ticks are 10 ms. */
+long gateway_cpu_us(const struct gateway *g, const char *exe);
+/* Private dirty memory of the worker with this executable, in KiB; 0: no such process. */
+long gateway_private_kib(const struct gateway *g, const char *exe);
+
 #endif

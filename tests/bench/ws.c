@@ -78,27 +78,36 @@ static bool frame_at_front(const struct ws *w, unsigned *opcode, size_t *head, s
     return w->in.n >= *head + *len;
 }
 
-json_t *ws_next(struct ws *w, int timeout_ms)
+bool ws_take(struct ws *w, int timeout_ms, sv *frame)
 {
     int64_t end = clock_mono_ms() + timeout_ms;
+    buf_drop_front(&w->in, w->taken);
+    w->taken = 0;
     for (;;) {
         unsigned opcode = 0;
         size_t head = 0, len = 0;
         while (frame_at_front(w, &opcode, &head, &len)) {
-            json_t *v = opcode == 1 ? json_parse((sv){w->in.p + head, len}, NULL, 0) : NULL;
+            if (opcode == 1 || opcode == 8) {
+                *frame = (sv){w->in.p + head, len};
+                w->taken = head + len;
+                return opcode == 1;
+            }
             if (opcode == 9) {
                 send_frame(w, 10, w->in.p + head, len);
             }
             buf_drop_front(&w->in, head + len);
-            if (v || opcode == 8) {
-                return v;
-            }
         }
         int64_t left = end - clock_mono_ms();
         if (left < 0 || !fill(w, (int)left)) {
-            return NULL;
+            return false;
         }
     }
+}
+
+json_t *ws_next(struct ws *w, int timeout_ms)
+{
+    sv frame;
+    return ws_take(w, timeout_ms, &frame) ? json_parse(frame, NULL, 0) : NULL;
 }
 
 unsigned ws_request(struct ws *w, const char *method, const char *params)

@@ -33,7 +33,7 @@ THIRD_PARTY = {
     'lmdb.h': ['workers/store/*'], 'libwebsockets.h': ['workers/edge/*_lws.c', 'workers/chan/ws.c'],
     'libconfig.h': ['supervisor/conf_load.c'], 'jansson.h': ['common/json.h'],
     'sodium.h': ['common/crypto.c'], 'seccomp.h': ['workers/runtime/sandbox_calls.c'], 'ev.h': ['common/loop.h', 'supervisor/sup.h', 'supervisor/evidence.h'], 'msgpack.h': ['proto/*'],
-    'openssl/*': ['workers/chan/*'], 'systemd/*': ['supervisor/*'], 'cmocka.h': [],
+    'openssl/*': ['workers/chan/*', 'workers/edge/tls.c'], 'systemd/*': ['supervisor/*'], 'cmocka.h': [],
     'pthread.h': [], 'threads.h': [],
 }
 

@@ -37,6 +37,8 @@ test("a token in the URL is refused even beside a good header", async () => {
     const r = await get(`/v1/models?token=${g.token}`, bearer());
     assert.equal(r.status, 400);
     assert.equal((await r.json()).error.code, "token_in_url");
+    assert.equal((await get(`/v1/models?a=1&b=2&access_token=${g.token}`, bearer())).status, 400);
+    assert.equal((await get("/v1/models?a=1&b=2", bearer())).status, 200);
 });
 
 test("a caller may drop rights of its own", async () => {

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "workers/edge/connect.h"
+#include "workers/edge/pings.h"
 #include "workers/edge/presence.h"
 #include "workers/edge/replay.h"
 #include "workers/edge/rpc.h"
@@ -46,6 +47,8 @@ struct conn *conn_new(struct edge *e, void *wsi, const struct peer *peer, sv hos
     c->since_ms = clock_real_ms();
     outq_init(&c->out);
     list_init(&c->calls);
+    list_init(&c->of_tracked);
+    pings_add(c);
     id_uuid(c->conn_id);
     list_add_tail(&e->conns, &c->all);
     e->conns_n++;
@@ -72,6 +75,8 @@ void conn_free(struct conn *c)
     struct edge *e = c->e;
     bool tracked = c->tracked;
     list_del(&c->all);
+    list_del(&c->of_tracked);
+    pings_del(c);
     e->conns_n--;
     if (c->scopes != NULL) {
         e->ready_n--;
@@ -165,6 +170,7 @@ void conn_ready(struct conn *c)
     counter_set(C_edge_clients, c->e->ready_n);
     loop_timer_stop(&c->kill);
     if (c->tracked) {
+        list_add_tail(&c->e->tracked, &c->of_tracked);
         presence_changed(c->e);
     }
 }

@@ -45,7 +45,7 @@ struct conn {
     enum conn_state state;
     struct outq out;
     struct buf in;   /* pieces of a fragmented message */
-    bool want_write;
+    bool want_write, want_ping;
     bool swallowing; /* the rest of a message that is too large is read and dropped before the close */
 
     uint16_t close_code;
@@ -61,6 +61,9 @@ struct conn {
     uint32_t caps;
     char *client_id, *mode, *platform, *version, *display_name, *instance_id, *device_id;
     int64_t since_ms;
+    struct list of_pings;       /* edge.pings */
+    struct list of_tracked;     /* edge.tracked, when shown in presence */
+    int64_t ping_due_ms, silent_since_ms; /* silent: since a ping that was not answered yet; 0: it was */
     bool tracked;         /* shown in presence */
     bool node;            /* role node; else operator */
     bool by_device_token; /* proved itself with a device token, not with the shared secret */

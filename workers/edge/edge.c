@@ -20,6 +20,7 @@
 #include "workers/edge/events.h"
 #include "workers/edge/health.h"
 #include "workers/edge/listener.h"
+#include "workers/edge/pings.h"
 #include "workers/edge/presence.h"
 #include "workers/edge/replay.h"
 #include "workers/edge/rpc.h"
@@ -110,6 +111,10 @@ static bool read_conf(struct edge *e)
     const struct conf *conf = worker_conf(e->w);
     e->conf.max_connections = (size_t)conf_int(conf, "edge.maxConnections", DEFAULT_CONNECTIONS);
     e->conf.header_ms = conf_int(conf, "edge.headerTimeout", DEFAULT_HEADER_MS);
+    e->conf.tls = conf_bool(conf, "edge.tls.enabled", false);
+    e->conf.tls_certificate = conf_secret(conf, "edge.tls.certificate", "");
+    e->conf.tls_key = conf_secret(conf, "edge.tls.key", "");
+    e->conf.ping_ms = conf_int(conf, "edge.pingInterval", PING_MS);
     e->conf.idle_ms = conf_int(conf, "edge.idleTimeout", DEFAULT_IDLE_MS);
     e->conf.version = conf_str(conf, "gateway.version", TENAZA_VERSION);
     e->throttle.lock_failures = conf_int(conf, "edge.auth.rateLimit.failures", e->throttle.lock_failures);
@@ -239,6 +244,8 @@ static struct edge *edge_new(struct worker *w)
     list_init(&e->approval_calls);
     list_init(&e->replays);
     list_init(&e->channels);
+    list_init(&e->tracked);
+    pings_init(e);
     id_uuid(e->boot_id);
     metrics_init(e);
     throttle_init(&e->throttle);
@@ -276,8 +283,9 @@ int edge_init(struct worker *w)
     }
     e->server = server_new(e);
     if (e->server == NULL) {
-        worker_fail(w, EXIT_INTERNAL, "the HTTP library cannot start (see the log)");
-        return EXIT_INTERNAL;
+        int code = e->conf.tls ? EXIT_CONFIG : EXIT_INTERNAL;
+        worker_fail(w, code, e->conf.tls ? "TLS cannot start: see edge.tls in the log" : "the HTTP library cannot start (see the log)");
+        return code;
     }
     connect_planes(e);
     listener_start(e->listener);
@@ -316,6 +324,7 @@ void edge_stop(struct worker *w)
     server_free(e->server);
     loop_timer_stop(&e->tick);
     loop_timer_stop(&e->metrics_timer);
+    pings_stop(e);
     loop_timer_stop(&e->presence_timer);
     loop_timer_stop(&e->ready_timer);
     loop_timer_stop(&e->drain_timer);

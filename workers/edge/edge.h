@@ -32,6 +32,9 @@ struct edge_conf {
     size_t hosts_n;
     size_t max_connections;
     int64_t header_ms, idle_ms;   /* HTTP: deadline of headers, keep-alive */
+    int64_t ping_ms;
+    bool tls;
+    const char *tls_certificate, *tls_key; /* PEM; belong to the section */
     bool ui;                      /* serve the web page */
     const char *version;          /* gateway.version */
 };
@@ -72,6 +75,8 @@ struct edge {
     size_t replays_n;
     struct list conns; /* struct conn.all */
     struct list approval_calls; /* struct rpc_call.of_run: calls that wait for a decision */
+    struct list pings;   /* struct conn.of_pings, first due first */
+    struct list tracked; /* struct conn.of_tracked */
     size_t conns_n, ready_n;
     struct map waiting; /* address -> (void *) number of sockets that have not logged in yet */
 
@@ -91,7 +96,7 @@ struct edge {
     unsigned row_watchers; /* connections that want stored rows (session.message) */
     struct list metrics_waiting; /* struct http_req.of_account: who asked for /metrics */
     struct loop_timer metrics_timer;
-    struct loop_timer tick, health_timer, presence_timer, drain_timer, ready_timer;
+    struct loop_timer ping_timer, tick, health_timer, presence_timer, drain_timer, ready_timer;
 };
 
 int edge_init(struct worker *w);

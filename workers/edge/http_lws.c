@@ -80,6 +80,24 @@ static void read_headers(struct sock *s, struct http_req *r)
     }
 }
 
+/* libwebsockets has cut the query at each '&' and would join it with commas. What does not fit is left out. */
+static void read_query(struct sock *s, struct http_req *r)
+{
+    size_t n = 0;
+    for (int i = 0; n + 2 < sizeof r->query; i++) {
+        size_t at = n > 0 ? n + 1 : 0;
+        int len = lws_hdr_copy_fragment(s->wsi, r->query + at, (int)(sizeof r->query - at), WSI_TOKEN_HTTP_URI_ARGS, i);
+        if (len <= 0) {
+            break;
+        }
+        if (n > 0) {
+            r->query[n] = '&';
+        }
+        n = at + (size_t)len;
+    }
+    r->query[n] = '\0';
+}
+
 static void read_line(struct sock *s, struct http_req *r)
 {
     char value[64];
@@ -90,9 +108,7 @@ static void read_line(struct sock *s, struct http_req *r)
             break;
         }
     }
-    if (!sock_header(s, WSI_TOKEN_HTTP_URI_ARGS, r->query, sizeof r->query)) {
-        r->query[0] = '\0';
-    }
+    read_query(s, r);
     sock_header(s, WSI_TOKEN_CONNECTION, value, sizeof value);
     bool http10 = false;
     char version[16];

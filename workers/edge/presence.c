@@ -41,10 +41,10 @@ void presence_list(const struct edge *e, struct buf *dst)
 {
     buf_ch(dst, '[');
     add_self(e, dst);
-    LIST_EACH(it, &e->conns)
+    LIST_EACH(it, &e->tracked)
     {
-        const struct conn *c = CONTAINER_OF(it, struct conn, all);
-        if (!c->tracked || c->state != CONN_READY) {
+        const struct conn *c = CONTAINER_OF(it, struct conn, of_tracked);
+        if (c->state != CONN_READY) {
             continue;
         }
         buf_printf(dst, ",{\"ts\":%" PRId64, c->since_ms);

@@ -14,12 +14,11 @@
 #include "common/log.h"
 #include "workers/edge/netrules.h"
 #include "workers/edge/sock_lws.h"
+#include "workers/edge/tls.h"
 
 #define RX_CHUNK 2048           /* bytes handed over at a time; each WebSocket keeps such a buffer */
 #define HEADERS_MAX 16384       /* http-surfaces.md 1.2: request line and headers together */
 #define HEADER_POOL 256         /* requests whose headers are being read at once */
-#define PING_S 25               /* gateway-ws.md 13.2: ping each 25 s ... */
-#define HANGUP_S 75             /* ... cut 75 s after the last sign of life */
 #define SPARE_FILES 128         /* descriptors besides the client connections */
 
 struct server {
@@ -42,6 +41,7 @@ static sock_fn *const HANDLERS[] = {
     [LWS_CALLBACK_HTTP_CONFIRM_UPGRADE] = ws_on_upgrade,
     [LWS_CALLBACK_ESTABLISHED] = ws_on_open,
     [LWS_CALLBACK_RECEIVE] = ws_on_receive,
+    [LWS_CALLBACK_RECEIVE_PONG] = ws_on_pong,
     [LWS_CALLBACK_SERVER_WRITEABLE] = ws_on_writable,
     [LWS_CALLBACK_CLOSED] = ws_on_closed,
     [LWS_CALLBACK_WSI_DESTROY] = on_destroy,
@@ -49,7 +49,10 @@ static sock_fn *const HANDLERS[] = {
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n)
 {
-    UNUSED(user);
+    if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS) {
+        struct server *s = lws_context_user(lws_get_context(wsi));
+        return tls_load(user, sv_of(s->e->conf.tls_certificate), sv_of(s->e->conf.tls_key)) ? 0 : -1;
+    }
     if ((size_t)reason >= ARRAY_LEN(HANDLERS) || HANDLERS[reason] == NULL || wsi == NULL) {
         return 0;
     }
@@ -112,10 +115,7 @@ static void limit_files(size_t connections)
 
 static bool make_context(struct server *s)
 {
-    static const lws_retry_bo_t pings = {
-        .secs_since_valid_ping = PING_S,
-        .secs_since_valid_hangup = HANGUP_S,
-    };
+    static const lws_retry_bo_t no_pings = {.secs_since_valid_hangup = 0}; /* pings.c does that */
     void *loops[] = {loop_ev(s->e->loop)};
     struct lws_context_creation_info info;
     memset(&info, 0, sizeof info);
@@ -127,8 +127,12 @@ static bool make_context(struct server *s)
     info.max_http_header_pool = HEADER_POOL;
     info.timeout_secs = (unsigned)(s->e->conf.header_ms / 1000);
     info.keepalive_timeout = (int)(s->e->conf.idle_ms / 1000);
-    info.retry_and_idle_policy = &pings;
+    info.retry_and_idle_policy = &no_pings;
     info.vhost_name = "edge";
+    info.user = s;
+    if (s->e->conf.tls) {
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
+    }
     s->ctx = lws_create_context(&info);
     if (s->ctx == NULL) {
         return false;

@@ -31,7 +31,7 @@ struct sock {
 typedef int sock_fn(struct sock *s, void *in, size_t n);
 
 sock_fn http_on_request, http_on_body, http_on_body_end, http_on_writable, http_on_closed;
-sock_fn ws_on_upgrade, ws_on_open, ws_on_receive, ws_on_writable, ws_on_closed;
+sock_fn ws_on_upgrade, ws_on_open, ws_on_receive, ws_on_pong, ws_on_writable, ws_on_closed;
 
 /* Copies one header (a libwebsockets token) into dst; empty when absent; false when it does not fit. */
 bool sock_header(struct sock *s, int token, char *dst, size_t cap);

@@ -12,6 +12,7 @@
 
 #include "workers/edge/http.h"
 #include "common/counter.h"
+#include "workers/edge/pings.h"
 #include "workers/edge/sock_lws.h"
 
 _Static_assert(OUT_PRE >= LWS_PRE, "messages leave room for the frame header");
@@ -110,6 +111,7 @@ int ws_on_receive(struct sock *s, void *in, size_t n)
     if (c == NULL || c->state == CONN_CLOSING) {
         return 0;
     }
+    pings_heard(c);
     bool first = lws_is_first_fragment(s->wsi) != 0, last = lws_is_final_fragment(s->wsi) != 0;
     size_t limit = conn_limit(c);
     size_t coming = c->in.n + n + lws_remaining_packet_payload(s->wsi);
@@ -137,6 +139,25 @@ int ws_on_receive(struct sock *s, void *in, size_t n)
     return 0;
 }
 
+int ws_on_pong(struct sock *s, void *in, size_t n)
+{
+    UNUSED(in);
+    UNUSED(n);
+    if (s->conn != NULL) {
+        pings_heard(s->conn);
+    }
+    return 0;
+}
+
+static int write_ping(struct sock *s)
+{
+    static const char payload[] = "alive?"; /* libwebsockets does not tell of pongs without one */
+    unsigned char out[OUT_PRE + sizeof payload];
+    s->conn->want_ping = false;
+    memcpy(out + OUT_PRE, payload, sizeof payload - 1);
+    return lws_write(s->wsi, out + OUT_PRE, sizeof payload - 1, LWS_WRITE_PING) < 0 ? -1 : 0;
+}
+
 int ws_on_writable(struct sock *s, void *in, size_t n)
 {
     struct conn *c = s->conn;
@@ -144,6 +165,12 @@ int ws_on_writable(struct sock *s, void *in, size_t n)
     UNUSED(n);
     if (c == NULL) {
         return 0;
+    }
+    if (c->want_ping && c->state != CONN_CLOSING) {
+        if (outq_head(&c->out) != NULL) {
+            lws_callback_on_writable(s->wsi); /* one write a turn */
+        }
+        return write_ping(s);
     }
     c->want_write = false;
     struct out_msg *m = outq_head(&c->out);

@@ -140,9 +140,10 @@ void bus_on_up(struct plane_bus *p, void (*fn)(void *ctx), void *ctx)
 void bus_serve(struct plane_bus *p, uint16_t type, bus_serve_fn *fn, void *ctx)
 {
     (void)p;
-    (void)type;
     (void)ctx;
-    fake.on_text_get = fn;
+    if (type == MSG_RUN_TEXT_GET) {
+        fake.on_text_get = fn;
+    }
 }
 
 void bus_reply(struct plane_bus *p, const struct bus_peer *to, uint16_t type, const void *body)
