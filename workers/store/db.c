@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -165,6 +166,17 @@ static int set_dir(struct db *db, const char *dir, char *text, size_t cap)
     return 0;
 }
 
+/* A map that just covers a file without free pages (a restored backup) would be full at the first write. */
+static void make_room(struct db *db, const char *file)
+{
+    struct stat st;
+    if (stat(file, &st) == 0) {
+        size_t wanted = (size_t)st.st_size * 2;
+        wanted = wanted < db->map_cap ? wanted : db->map_cap;
+        db->map_bytes = wanted > db->map_bytes ? wanted : db->map_bytes;
+    }
+}
+
 int db_open(struct db *db, const struct db_conf *conf, char *text, size_t cap)
 {
     size_t start = conf->map_start != 0 ? conf->map_start : MAP_START;
@@ -180,6 +192,7 @@ int db_open(struct db *db, const struct db_conf *conf, char *text, size_t cap)
     char file[300];
     (void)snprintf(file, sizeof(file), "%s/data.mdb", db->dir);
     int rc = access(file, F_OK) == 0 ? 0 : env_make(db, file);
+    make_room(db, file);
     rc = rc != 0 ? rc : env_open(db);
     if (rc != 0) {
         return no_env(db, rc, text, cap);
