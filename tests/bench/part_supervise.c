@@ -27,7 +27,7 @@
 #define DEATHS 100       /* for the time to notice */
 #define FIRST_DEATHS 20  /* with the backoff of a first death */
 #define EDGE_KILLS 1000
-#define EDGE_MS 60000    /* then it is enough, however many there were */
+#define EDGE_MS 180000   /* then it is enough, however many there were */
 #define LET_LIVE 3       /* each so manieth edge becomes ready before it is killed */
 #define CALLERS 4
 #define PATIENCE_MS 20000
