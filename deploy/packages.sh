@@ -5,7 +5,7 @@ BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkgconf libczmq-dev libzmq3-dev 
 libcurl4-openssl-dev libconfig-dev libev-dev libwebsockets-dev libwebsockets-evlib-ev libjansson-dev
 libsodium-dev libseccomp-dev libssl-dev libsystemd-dev libcmocka-dev libjs-marked node-dompurify ca-certificates"
 
-TEST_PACKAGES="$BUILD_PACKAGES clang libclang-rt-14-dev python3 git openssl ngircd chromium lmdb-utils systemd"
+TEST_PACKAGES="$BUILD_PACKAGES clang libclang-rt-14-dev python3 git iproute2 openssl ngircd chromium lmdb-utils systemd"
 
 # Only for deploy/build-deb.
 DEB_PACKAGES="debhelper dpkg-dev git"
